@@ -75,10 +75,14 @@ type ReadTx interface {
 	// Agent loads an agent's state with all its unfinished rollouts, and its
 	// fleet. Within Update it is that of the locked agent.
 	Agent(agentID string) (rollout.State, discovery.Fleet, error)
+	// Occurrence loads one occurrence; ErrNotFound when it was never heard.
+	Occurrence(agentID, id string) (discovery.Occurrence, error)
 	// Agents lists agents by id, after the given one.
 	Agents(after string, limit int) ([]AgentSummary, error)
 	// Rollout loads one rollout with its members, finished or not.
 	Rollout(id string) (rollout.Rollout, error)
+	// AgentOf tells which agent a rollout belongs to.
+	AgentOf(rolloutID string) (string, error)
 	// Rollouts lists rollouts, newest first (by id, descending), with members.
 	Rollouts(f RolloutFilter) ([]rollout.Rollout, error)
 	// Events lists an agent's or a rollout's events after a seq, ascending.

@@ -21,6 +21,9 @@ type Input struct {
 	Silence time.Duration
 	// Entropy makes claim tokens unguessable. It must be fresh for each input.
 	Entropy [16]byte
+	// News is what the caller has to say about the fleet, for the trail: Step
+	// writes it before what follows from it.
+	News []Event
 }
 
 // Effects is what must happen outside, committed with the state.

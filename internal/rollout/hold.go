@@ -36,23 +36,40 @@ func (c Release) apply(w *world) error {
 		return nil
 	}
 	held := *w.Hold
-	w.Hold, w.LastStop = nil, nil
+	w.Hold = nil
+	w.forgetLastStop()
 	w.record(Event{Type: "hold.released", RolloutID: held.RolloutID, Actor: c.Actor, Data: map[string]any{"reason": c.Reason}})
-	w.withdraw(Withdrawal{RolloutID: held.RolloutID, OutsideWaves: true})
+	w.dropLoose(held.RolloutID)
+	if r := w.unfinished(Emergency); r != nil {
+		w.end(r, Aborted, c.Actor, "released: "+c.Reason)
+	}
+	return nil
+}
+
+// dropLoose takes back the stops outside waves that a rollout has caused. What
+// was withdrawn before it was acknowledged counts against no boot (rule 6.2).
+func (w *world) dropLoose(rolloutID string) {
+	w.withdraw(Withdrawal{RolloutID: rolloutID, OutsideWaves: true})
 	for id, loose := range w.Loose {
-		if loose.RolloutID != held.RolloutID {
+		if loose.RolloutID != rolloutID {
 			continue
 		}
-		if n := w.Notes[id]; !loose.Acknowledged && n.StopBy == loose.RolloutID {
+		if n := w.Notes[id]; !loose.Acknowledged && n.StopBy == rolloutID {
 			n.StopBy = ""
 			w.Notes[id] = n
 		}
 		delete(w.Loose, id)
 	}
-	if r := w.unfinished(Emergency); r != nil {
-		w.end(r, Aborted, c.Actor, "released: "+c.Reason)
+}
+
+// forgetLastStop ends the chase of stragglers: a wakeup is opened, or a release
+// permits waking (rule 4.17).
+func (w *world) forgetLastStop() {
+	if w.LastStop == nil {
+		return
 	}
-	return nil
+	w.dropLoose(w.LastStop.RolloutID)
+	w.LastStop = nil
 }
 
 // keepStopped tells whoever runs on while the agent is held to stop: any boot
@@ -184,6 +201,7 @@ func (c EmergencyStop) apply(w *world) error {
 		Task:     Task{ID: string(Emergency) + "_" + c.ULID, Status: TaskCompleted},
 		Decision: &Decision{Verdict: Accept, Actor: c.Actor, Reasoning: c.Reason, DecidedAt: w.now},
 	}
+	w.Complete = false
 	w.Rollouts = append(w.Rollouts, r)
 	added := &w.Rollouts[len(w.Rollouts)-1]
 	w.changed(added, "rollout.requested", 0, c.Actor, map[string]any{"kind": string(Emergency), "reason": c.Reason})

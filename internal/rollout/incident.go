@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
@@ -95,9 +97,11 @@ func (w *world) close(i Incident, by, why string) {
 		Data: map[string]any{"incident_id": i.ID, "reason": why}})
 }
 
-// review closes the incidents whose cause has gone away.
+// review closes the incidents whose cause has gone away, in the order of their
+// keys, so that the trail is the same on every replica.
 func (w *world) review() {
-	for key, i := range w.Incidents {
+	for _, key := range slices.Sorted(maps.Keys(w.Incidents)) {
+		i := w.Incidents[key]
 		if !w.causeGone(i) {
 			continue
 		}

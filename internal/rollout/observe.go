@@ -31,7 +31,7 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 	was := m.Status
 	o := w.in.Fleet.Get(m.OccurrenceID)
 	w.noticeErrors(r, m, o)
-	if m.Untold && m.AwakeEnough && m.heard(o) && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
+	if m.Untold && m.AwakeEnough && m.ReachedAt.IsZero() && m.heard(o) && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
 		w.tell(r, v, m, o) // it was awake and is not any more (rule 4.6)
 		return
 	}

@@ -93,7 +93,8 @@ func (w *world) create(c Request) *Rollout {
 	}
 	w.Rollouts = append(w.Rollouts, r)
 	if c.Kind == Wakeup {
-		w.Standing, w.LastStop = nil, nil
+		w.Standing = nil
+		w.forgetLastStop()
 	}
 	added := &w.Rollouts[len(w.Rollouts)-1]
 	w.changed(added, "rollout.requested", 0, c.Actor, map[string]any{"kind": string(c.Kind), "reason": c.Reason, "task_id": r.Task.ID})

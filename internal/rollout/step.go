@@ -25,6 +25,9 @@ func Step(s State, in Input, now time.Time) (State, Effects, error) {
 	w := &world{State: s.clone(), in: in, now: now}
 	w.catchUp(now)
 	w.now = now
+	for _, e := range in.News {
+		w.record(e)
+	}
 	if in.Command != nil {
 		if err := in.Command.apply(w); err != nil {
 			return s, Effects{}, err

@@ -146,6 +146,9 @@ func (w *world) startFirst(r *Rollout, v *Wave) bool {
 	r.Waves = Assign(r.Groups, roster)
 	w.record(Event{Type: "rollout.started", RolloutID: r.ID, Data: map[string]any{"live": len(roster.Live), "places": roster.Places}})
 	w.supersedeOther(r)
+	if r.Kind == Shutdown {
+		w.Complete = false // whom it stops is not missing (9.2)
+	}
 	for i := range r.Waves {
 		if first := &r.Waves[i]; first.Status == WavePending {
 			first.StartsAt, first.WaitingSince = startsAt, waiting
