@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/rollout"
@@ -82,10 +83,17 @@ func (e *Engine) Ask(ctx context.Context, agentID, occurrence, boot string) (a A
 	return a, err
 }
 
+// Acknowledged says when an instruction was acknowledged, and what time it is
+// now, both as wall times.
+type Acknowledged struct {
+	At         time.Time
+	ServerTime time.Time
+}
+
 // Acknowledge is a boot saying that it received an instruction (rule 7.3). A
 // stopped boot may acknowledge (rule 2.6).
-func (e *Engine) Acknowledge(ctx context.Context, agentID, occurrence, instruction, boot string) error {
-	return e.update(ctx, agentID, false, func(d *door) error {
+func (e *Engine) Acknowledge(ctx context.Context, agentID, occurrence, instruction, boot string) (a Acknowledged, err error) {
+	err = e.update(ctx, agentID, false, func(d *door) error {
 		o := d.fleet.Get(occurrence)
 		former, err := d.former(agentID, o, boot)
 		if err != nil {
@@ -101,8 +109,13 @@ func (e *Engine) Acknowledge(ctx context.Context, agentID, occurrence, instructi
 		if err != nil {
 			return err
 		}
+		a = Acknowledged{At: d.clock.Wall(d.now), ServerTime: d.clock.Wall(d.now)}
+		if !issued.AcknowledgedAt.IsZero() {
+			a.At = d.clock.Wall(issued.AcknowledgedAt)
+		}
 		return d.step(rollout.Acknowledge{Issued: issued, OccurrenceID: occurrence, Boot: boot})
 	})
+	return a, err
 }
 
 // ClaimAnswer is what who claims is answered.
@@ -303,17 +316,21 @@ func (e *Engine) Emergency(ctx context.Context, agentID, reason, actor string, o
 		})
 		return started, err
 	}
+	if found, err := e.recallAlone(ctx, once); found || err != nil {
+		return nil, err
+	}
 	all, err := e.store.HoldAll(ctx, HoldAll{Active: true, By: actor, Reason: reason})
 	if err != nil {
 		return nil, err
 	}
-	return e.forAll(ctx, func(d *door, _ string) (string, error) {
+	started, err = e.forAll(ctx, func(d *door, _ string) (string, error) {
 		// Opening the door has carried out the hold, by whichever replica came first.
 		if d.state.Hold == nil {
 			return "", fmt.Errorf("hold %d was released meanwhile", all.Number)
 		}
 		return d.state.Hold.RolloutID, nil
 	})
+	return started, errors.Join(err, e.keepAlone(ctx, once, started))
 }
 
 // forAll opens every agent's door in turn; a failure keeps none of the others
@@ -370,19 +387,53 @@ func (e *Engine) Release(ctx context.Context, agentID, reason, actor string, onc
 	return v, err
 }
 
-// ReleaseAll ends the hold of all agents, and every agent's that an emergency
-// stop gave (rule 8.4).
-func (e *Engine) ReleaseAll(ctx context.Context, reason, actor string) ([]string, error) {
+// ReleaseAll ends the hold of all agents, and every agent's own, whatever gave it
+// (rule 8.4). It returns the agents that were held.
+func (e *Engine) ReleaseAll(ctx context.Context, reason, actor string, once *Once) ([]string, error) {
+	leave, err := e.once.enter(ctx, once)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if found, err := e.recallAlone(ctx, once); found || err != nil {
+		return nil, err
+	}
 	all, err := e.store.HoldAll(ctx, HoldAll{Active: false, By: actor, Reason: reason})
 	if err != nil {
 		return nil, err
 	}
-	var released []string
+	released := []string{}
 	_, err = e.forAll(ctx, func(d *door, agent string) (string, error) {
-		if d.state.Hold != nil && !d.state.Hold.Terminal {
+		if d.state.Hold != nil {
 			released = append(released, agent)
 		}
-		return "", d.step(rollout.Release{Reason: reason, Actor: actor, HoldsUpTo: all.Number, EmergencyOnly: true})
+		return "", d.step(rollout.Release{Reason: reason, Actor: actor, HoldsUpTo: all.Number})
 	})
-	return released, err
+	return released, errors.Join(err, e.keepAlone(ctx, once, released))
+}
+
+// recallAlone and keepAlone keep the answers of what concerns all agents, in a
+// transaction of their own: doing such a thing twice does no harm. They borrow
+// the first agent's door; where there is no agent there is nothing to repeat.
+func (e *Engine) recallAlone(ctx context.Context, once *Once) (found bool, err error) {
+	err = e.alone(ctx, once, func(tx Tx) error {
+		found, err = once.recall(tx)
+		return err
+	})
+	return found, err
+}
+
+func (e *Engine) keepAlone(ctx context.Context, once *Once, result any) error {
+	return e.alone(ctx, once, func(tx Tx) error { return once.keep(tx, result) })
+}
+
+func (e *Engine) alone(ctx context.Context, once *Once, fn func(tx Tx) error) error {
+	if once == nil {
+		return nil
+	}
+	first, err := e.Agents(ctx, "", 1)
+	if err != nil || len(first) == 0 {
+		return err
+	}
+	return e.store.Update(ctx, first[0].AgentID, false, fn)
 }

@@ -170,9 +170,9 @@ type AgentSummary struct {
 	AgentID string
 	Profile rollout.Profile
 	Hold    *rollout.Hold
-	// Occurrences counts those ever heard and still kept; Live and Discovered
-	// of them at the time of the look.
-	Occurrences, Live, Discovered int
+	// Occurrences counts those ever heard and still kept; Live, Discovered and
+	// Awake (of the live) at the time of the look.
+	Occurrences, Live, Discovered, Awake int
 	Unfinished                    []string // ids of its unfinished rollouts
 }
 

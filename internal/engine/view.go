@@ -32,6 +32,15 @@ type OccurrenceView struct {
 	Clock    discovery.Clock
 }
 
+// LastSeen is the last sign of life, or when the occurrence was registered if
+// it never gave one.
+func (v OccurrenceView) LastSeen() time.Time {
+	if v.LastSign.IsZero() {
+		return v.RegisteredAt
+	}
+	return v.LastSign
+}
+
 // AgentView is an agent as people see it.
 type AgentView struct {
 	AgentSummary
@@ -207,6 +216,9 @@ func agentView(lens rollout.Lens, state rollout.State, agentID string) AgentView
 		case discovery.Live:
 			v.Live++
 			v.Discovered++
+			if all[i].State.Awake() {
+				v.Awake++
+			}
 		case discovery.Stale:
 			v.Discovered++
 		case discovery.Gone:

@@ -25,14 +25,11 @@ type Release struct {
 	// HoldsUpTo is the number of the newest hold of all agents that this
 	// release outranks.
 	HoldsUpTo int64
-	// EmergencyOnly leaves the hold of a terminal shutdown alone: who calms an
-	// alarm must not revive what was put down for good.
-	EmergencyOnly bool
 }
 
 func (c Release) apply(w *world) error {
 	w.HoldSeen = max(w.HoldSeen, c.HoldsUpTo)
-	if w.Hold == nil || c.EmergencyOnly && w.Hold.Terminal {
+	if w.Hold == nil {
 		return nil
 	}
 	held := *w.Hold

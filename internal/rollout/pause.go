@@ -32,8 +32,10 @@ func (r *Rollout) shift(by time.Duration) {
 			*t = t.Add(by)
 		}
 	}
+	start(&r.DelaysFrom)
 	for i := range r.Waves {
 		v := &r.Waves[i]
+		start(&v.SettledAt)
 		end(&v.StartsAt)
 		start(&v.WaitingSince)
 		if v.Status == WaveRunning {

@@ -40,7 +40,8 @@ type Rollout struct {
 	Decision         *Decision `json:"decision,omitempty"`
 
 	// The carrying out.
-	StartedAt     time.Time `json:"started_at,omitzero"` // when wave 1 started
+	DelaysFrom    time.Time `json:"delays_from,omitzero"` // the decision, moved by pauses
+	StartedAt     time.Time `json:"started_at,omitzero"`  // when wave 1 started
 	SkipNotBefore bool      `json:"skip_not_before,omitempty"`
 	PausedAt      time.Time `json:"paused_at,omitzero"`
 	Joiners       int       `json:"joiners,omitempty"`
@@ -90,7 +91,7 @@ type Wave struct {
 	RetriedAt    time.Time `json:"retried_at,omitzero"`
 	RunningFrom  time.Time `json:"running_from,omitzero"` // start or retry, moved by pauses
 	GateOpenedAt time.Time `json:"gate_opened_at,omitzero"`
-	SettledAt    time.Time `json:"settled_at,omitzero"`
+	SettledAt    time.Time `json:"settled_at,omitzero"` // moved by pauses
 	FinishedAt   time.Time `json:"finished_at,omitzero"`
 	Promoted     bool      `json:"promoted,omitempty"`
 	Members      []Member  `json:"-"` // stored a row each

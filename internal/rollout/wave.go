@@ -57,7 +57,7 @@ func (w *world) startNext(r *Rollout) bool {
 // beginDelay starts the clock of a wave's delay: from when the wave before it
 // was settled, for the first from the decision (rule 4.4).
 func (w *world) beginDelay(r *Rollout, v, prev *Wave) bool {
-	from := r.Decision.DecidedAt
+	from := r.DelaysFrom
 	if prev != nil {
 		from = prev.SettledAt
 	}
@@ -148,6 +148,12 @@ func (w *world) startFirst(r *Rollout, v *Wave) bool {
 	w.supersedeOther(r)
 	if r.Kind == Shutdown {
 		w.Complete = false // whom it stops is not missing (9.2)
+	}
+	for i := range r.Waves {
+		if v := &r.Waves[i]; v.Status == WaveSkipped { // it has no place (rule 3.6)
+			v.FinishedAt = w.now
+			w.changed(r, "wave.skipped", i+1, "", map[string]any{"cause": "the plan has no place left for it"})
+		}
 	}
 	for i := range r.Waves {
 		if first := &r.Waves[i]; first.Status == WavePending {

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+
+	"github.com/cirisai/orchestrator/internal/engine"
+	"github.com/cirisai/orchestrator/internal/rollout"
+	"github.com/cirisai/orchestrator/internal/wire"
+)
+
+// ListIncidents lists incidents, newest first.
+func (ops *Operations) ListIncidents(ctx context.Context, request ListIncidentsRequestObject) (ListIncidentsResponseObject, error) {
+	p := request.Params
+	before, err := takeCursor(p.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	limit := or(p.Limit, standardLimit)
+	f := engine.IncidentFilter{AgentID: or(p.AgentID, ""), Before: before, Limit: limit + 1}
+	if p.State != nil {
+		open := *p.State == IncidentStateOpen
+		f.Open = &open
+	}
+	found, err := ops.service.Incidents(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	list := IncidentList{Incidents: []Incident{}}
+	for _, i := range found {
+		if len(list.Incidents) == limit {
+			list.NextCursor = giveCursor(list.Incidents[limit-1].IncidentID)
+			break
+		}
+		list.Incidents = append(list.Incidents, showIncident(i))
+	}
+	return ListIncidents200JSONResponse{Body: list}, nil
+}
+
+// ResolveIncident closes an incident.
+func (ops *Operations) ResolveIncident(ctx context.Context, request ResolveIncidentRequestObject) (ResolveIncidentResponseObject, error) {
+	once, err := onceOf(ctx, request.Params.IdempotencyKey, 200, func(i engine.KeptIncident) any { return showIncident(i) })
+	if err != nil {
+		return nil, err
+	}
+	i, err := ops.service.ResolveIncident(ctx, rollout.ResolveIncident{IncidentID: request.IncidentID, Reason: request.Body.Reason,
+		Actor: principal(ctx).Actor()}, once.engine())
+	switch {
+	case err != nil:
+		return nil, err
+	case once.replayed():
+		return again{once}, nil
+	}
+	return ResolveIncident200JSONResponse{Body: showIncident(i)}, nil
+}
+
+// EmergencyShutdown stops one agent, or all, at once (section 8). No key for signed
+// commands can be configured yet, so none is trusted: each gets the one constant
+// answer of rule 8.6. A drill that became a real stop would be worse than none, so
+// drills are refused until there are any (rule 8.5).
+func (ops *Operations) EmergencyShutdown(ctx context.Context, request EmergencyShutdownRequestObject) (EmergencyShutdownResponseObject, error) {
+	if isSigned(*request.Body) {
+		return nil, fail(ErrorCodeForbidden, "this command is not accepted")
+	}
+	b, err := operatorsStop(ctx, *request.Body)
+	if err != nil {
+		return nil, err
+	}
+	if b.Drill != nil {
+		return nil, wire.Invalid{{Pointer: "/drill", Detail: "drills are not in this version yet; without it this is a real stop"}}
+	}
+	once, err := onceOf(ctx, request.Params.IdempotencyKey, 202, func(s []engine.Started) any { return showStarted(s) })
+	if err != nil {
+		return nil, err
+	}
+	started, err := ops.service.Emergency(ctx, or(b.AgentID, ""), b.Reason, principal(ctx).Actor(), once.engine())
+	switch {
+	case err != nil:
+		return nil, err
+	case once.replayed():
+		return again{once}, nil
+	}
+	return EmergencyShutdown202JSONResponse{Body: showStarted(started)}, nil
+}
+
+func showStarted(started []engine.Started) EmergencyAnswer {
+	a := EmergencyAnswer{Rollouts: []EmergencyRollout{}}
+	for _, s := range started {
+		a.Rollouts = append(a.Rollouts, EmergencyRollout{AgentID: s.AgentID, RolloutID: s.RolloutID})
+	}
+	if len(started) > 0 {
+		a.RolloutID = &started[0].RolloutID
+	}
+	return a
+}
