@@ -98,9 +98,10 @@ func (w *world) directWithin(r *Rollout, o *discovery.Occurrence) (Answer, bool)
 	switch _, m = r.member(o.ID); {
 	case !m.Told || m.Status == MemberFailed:
 		return w.wait(reasonPlace, r.ID), true
-	case r.Status == Paused && m.AcknowledgedAt.IsZero():
+	case r.Status == Paused && (m.AcknowledgedAt.IsZero() || m.Boot != o.Boot):
 		return w.wait(reasonStandsStill, r.ID), true // rule 4.19
 	}
+	w.noteTold(r, o)
 	return Answer{RolloutID: r.ID, Directive: Proceed, Reason: reasonLetGo}, true
 }
 

@@ -85,7 +85,7 @@ func (w *world) decide(r *Rollout, d Decision, untilWall time.Time) {
 		r.Task.Status = TaskCompleted
 		r.Status, r.DelaysFrom = Rolling, w.now
 		w.changed(r, "rollout.rolling", 0, d.Actor, nil)
-		if o := w.in.Fleet.Get(d.OccurrenceID); o != nil && o.Boot == d.Boot {
+		if o := w.in.Fleet.Get(d.OccurrenceID); r.Kind == Wakeup && o != nil && o.Boot == d.Boot {
 			w.noteTold(r, o) // heard to affirm
 		}
 	case Reject:

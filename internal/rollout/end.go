@@ -102,7 +102,7 @@ func (w *world) end(r *Rollout, status Status, actor, why string) {
 // cancel ends a member's part in a rollout that has ended. A stop that was
 // withdrawn before it was acknowledged never counts against its boot (6.2).
 func (w *world) cancel(r *Rollout, m *Member) {
-	if r.Status != Succeeded && r.Status != Partial && m.Told && m.AcknowledgedAt.IsZero() && m.Status != MemberReached {
+	if r.Status != Succeeded && r.Status != Partial && m.Told && m.AcknowledgedAt.IsZero() && !m.Clean {
 		w.forgetTold(r, m.OccurrenceID)
 	}
 	if m.Status == MemberPending || m.Status.InFlight() {

@@ -50,7 +50,7 @@ func (w *world) tell(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence) {
 		m.Restarts++
 	}
 	m.Tries++
-	m.Told, m.Untold, m.AwakeEnough = true, false, false
+	m.Told, m.Untold = true, false
 	m.Boot, m.Status, m.Detail, m.Unreachable = o.Boot, MemberInstructed, "", ""
 	m.InstructionID = instructionID(r.ID, strconv.Itoa(r.index(v)), m.OccurrenceID, m.Tries)
 	m.InstructedAt, m.AcknowledgedAt, m.Clean = w.now, time.Time{}, false
@@ -64,7 +64,7 @@ func (w *world) tell(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence) {
 // needsNoTelling lets a member go without an instruction: it is already there,
 // or it affirmed the wakeup itself (rule 4.6).
 func (w *world) needsNoTelling(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence) {
-	m.Told, m.Untold, m.AwakeEnough = true, true, o.State.Awake()
+	m.Told, m.Untold = true, true
 	m.Boot, m.Status = o.Boot, MemberAcknowledged
 	m.AcknowledgedAt = w.now
 	m.Deadline = w.now.Add(v.Timeout)

@@ -31,7 +31,7 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 	was := m.Status
 	o := w.in.Fleet.Get(m.OccurrenceID)
 	w.noticeErrors(r, m, o)
-	if m.Untold && m.AwakeEnough && m.ReachedAt.IsZero() && m.heard(o) && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
+	if m.Untold && m.ReachedAt.IsZero() && m.heard(o) && !r.affirmed(o) && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
 		w.tell(r, v, m, o) // it was awake and is not any more (rule 4.6)
 		return
 	}
@@ -71,7 +71,7 @@ func (w *world) observe(r *Rollout, m *Member, o *discovery.Occurrence) MemberSt
 
 func (w *world) observeWaking(r *Rollout, m *Member, o *discovery.Occurrence) MemberStatus {
 	switch {
-	case w.live(o) && m.heard(o) && (o.State == discovery.Work || o.State.Awake() && (m.AwakeEnough || !m.ReachedAt.IsZero())):
+	case w.live(o) && m.heard(o) && (o.State == discovery.Work || o.State.Awake() && (m.Untold || !m.ReachedAt.IsZero())):
 		return MemberReached
 	case departed(o):
 		if w.graceOver(r, m.StoppedSince) {

@@ -107,13 +107,11 @@ type Member struct {
 	Counts bool `json:"counts,omitempty"`
 	// Told: an instruction was made for it, or it needs none; Untold: of these,
 	// it needed none (rule 4.6).
-	Told   bool `json:"told,omitempty"`
-	Untold bool `json:"untold,omitempty"`
-	// AwakeEnough: it was already awake when it would have been told.
-	AwakeEnough bool `json:"awake_enough,omitempty"`
-	Departed    bool `json:"departed,omitempty"` // skipped because it had left
-	Refused     bool `json:"refused,omitempty"`  // skipped because it refused (rule 4.24)
-	Clean       bool `json:"clean,omitempty"`
+	Told     bool `json:"told,omitempty"`
+	Untold   bool `json:"untold,omitempty"`
+	Departed bool `json:"departed,omitempty"` // skipped because it had left
+	Refused  bool `json:"refused,omitempty"`  // skipped because it refused (rule 4.24)
+	Clean    bool `json:"clean,omitempty"`
 
 	// SeenBoot and SeenSequence are what was last heard before the wave
 	// started, or before it was let go; only what is heard later counts (4.6).
