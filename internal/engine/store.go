@@ -173,7 +173,7 @@ type AgentSummary struct {
 	// Occurrences counts those ever heard and still kept; Live, Discovered and
 	// Awake (of the live) at the time of the look.
 	Occurrences, Live, Discovered, Awake int
-	Unfinished                    []string // ids of its unfinished rollouts
+	Unfinished                           []string // ids of its unfinished rollouts
 }
 
 // RolloutFilter selects rollouts; empty fields select all. Before is the id to
