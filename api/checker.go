@@ -22,7 +22,8 @@ type checker struct{ validate *validator.Validate }
 
 var (
 	idPattern     = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
-	opaquePattern = regexp.MustCompile(`^[!-~]{1,128}$`)
+	bootPattern   = regexp.MustCompile(`^[!-~]{1,128}$`)
+	opaquePattern = regexp.MustCompile(`^[!-~]{1,256}$`)
 	printable     = regexp.MustCompile(`^[!-~]+$`)
 )
 
@@ -44,6 +45,7 @@ func newChecker() *checker {
 	v.RegisterCustomTypeFunc(func(v reflect.Value) any { return v.Field(0).Int() }, wire.NumberOrPercent{})
 	for tag, holds := range map[string]func(validator.FieldLevel) bool{
 		"id":        matches(idPattern),
+		"boot":      matches(bootPattern),
 		"opaque":    matches(opaquePattern),
 		"printable": matches(printable),
 		"whsec":     func(f validator.FieldLevel) bool { return isSecret(f.Field().String()) },
@@ -137,8 +139,10 @@ func detail(b validator.FieldError) string {
 		return b.Param()
 	case "id":
 		return `letters, digits, ".", "_" and "-", at most 128, a letter or a digit first`
-	case "opaque":
+	case "boot":
 		return "1 to 128 characters of printable ASCII without spaces"
+	case "opaque":
+		return "1 to 256 characters of printable ASCII without spaces"
 	case "printable":
 		return "printable ASCII without spaces"
 	case "whsec":

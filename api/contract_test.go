@@ -228,7 +228,8 @@ func parameterTag(request reflect.Type, name string) (tag string, found bool) {
 // patterns are the checks that stand for a pattern, and for the lengths in it.
 var patterns = map[string]string{
 	`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`: "id",
-	`^[!-~]{1,128}$`:                     "opaque",
+	`^[!-~]{1,128}$`:                     "boot",
+	`^[!-~]{1,256}$`:                     "opaque",
 	`^[!-~]+$`:                           "printable",
 	`^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$`: "whsec",
 }

@@ -118,33 +118,34 @@ func (nobody) Answered(string, string, int, time.Duration) {}
 func (h *handler) serve(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		c := &call{operation: rt.operation, query: r.URL.Query(), checker: h.checker}
-		c.request = r.WithContext(context.WithValue(r.Context(), callKey{}, c))
-		recordOf(r.Context()).operation = rt.operation.ID
+		ctx := context.WithValue(r.Context(), callKey{}, c)
+		c.request = r.WithContext(ctx)
+		recordOf(ctx).operation = rt.operation.ID
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 
-		err := h.admit(c)
+		err := h.admit(ctx, c)
 		if err == nil {
 			var answer visit
 			if answer, err = rt.serve(c); err == nil {
-				err = h.answer(w, r, c, answer)
+				err = h.answer(ctx, w, c, answer)
 			}
 		}
 		if err != nil {
-			h.refuse(w, c, err)
+			h.refuse(ctx, w, c, err)
 		}
 	}
 }
 
 // admit looks at credentials, rights and the request rate.
-func (h *handler) admit(c *call) error {
+func (h *handler) admit(ctx context.Context, c *call) error {
 	if len(c.operation.Rights) == 0 {
 		return nil
 	}
 	p, err := h.options.Authenticate(c.request)
 	if err == nil {
 		c.principal = p
-		recordOf(c.context()).actor = p.Actor()
+		recordOf(ctx).actor = p.Actor()
 		err = h.permit(c)
 	}
 	if c.operation.ID == emergencyStop {
@@ -174,19 +175,9 @@ const (
 )
 
 // permit looks whether the principal has one of the rights that the operation wants,
-// as far as its path says what for, and that no page of another origin sent it.
+// and that no page of another origin sent the request.
 func (h *handler) permit(c *call) error {
-	agentID, occurrenceID := c.pathValue("agent_id"), c.pathValue("occurrence_id")
-	allowed := slices.ContainsFunc(c.operation.Rights, func(right Right) bool {
-		if agentID == "" {
-			return c.principal.Can(right)
-		}
-		if right == RightTakePart && occurrenceID == "" {
-			return c.principal.Can(right) // the body says which occurrence
-		}
-		return c.principal.May(right, agentID, occurrenceID)
-	})
-	if !allowed {
+	if !slices.ContainsFunc(c.operation.Rights, c.allows) {
 		return forbidden(c.principal)
 	}
 	if err := h.origins.Check(c.request); err != nil {
@@ -195,39 +186,57 @@ func (h *handler) permit(c *call) error {
 	return nil
 }
 
+// allows reports whether the principal has a right for what the request is about: the
+// agent and the occurrence of the path, or the agent of the query, or else all agents.
+// Where something behind an id is meant, or the body says who, having the right at
+// all is enough here; the operation asks again when it knows.
+func (c *call) allows(right Right) bool {
+	agentID, occurrenceID := c.pathValue("agent_id"), c.pathValue("occurrence_id")
+	switch {
+	case agentID != "" && right == RightTakePart && occurrenceID == "":
+		return c.principal.Can(right)
+	case agentID != "":
+		return c.principal.May(right, agentID, occurrenceID)
+	case strings.Contains(c.operation.Pattern, "{"), c.operation.ID == emergencyStop:
+		return c.principal.Can(right)
+	default:
+		return c.principal.May(right, c.query.Get("agent_id"), "")
+	}
+}
+
 func throttled(p Principal, wait time.Duration) error {
 	return failure{code: ErrorCodeRateLimited, detail: "too many requests by " + p.Actor(), after: wait}
 }
 
 // answer writes what an operation answers. An error comes back only while nothing
 // was written; afterwards it can but be told to the log.
-func (h *handler) answer(w http.ResponseWriter, r *http.Request, c *call, answer visit) error {
+func (h *handler) answer(ctx context.Context, w http.ResponseWriter, c *call, answer visit) error {
 	if c.throttled > 0 {
 		return throttled(c.principal, c.throttled)
 	}
-	if tags := r.Header.Values("If-None-Match"); len(tags) > 0 && c.operation.Method == http.MethodGet {
+	if tags := c.request.Header.Values("If-None-Match"); len(tags) > 0 && c.operation.Method == http.MethodGet {
 		w = &unlessMatched{ResponseWriter: w, tags: strings.Join(tags, ",")}
 	}
 	err := answer(w)
-	if err != nil && recordOf(r.Context()).status != 0 {
-		h.options.Logger.DebugContext(r.Context(), "the answer was not taken", "operation", c.operation.ID, "error", err)
+	if err != nil && recordOf(ctx).status != 0 {
+		h.options.Logger.DebugContext(ctx, "the answer was not taken", "operation", c.operation.ID, "error", err)
 		return nil
 	}
 	return err
 }
 
 // refuse answers with a problem document, and tells those who want to know.
-func (h *handler) refuse(w http.ResponseWriter, c *call, err error) {
-	rec := recordOf(c.context())
+func (h *handler) refuse(ctx context.Context, w http.ResponseWriter, c *call, err error) {
+	rec := recordOf(ctx)
 	p, failed := writeProblem(w, err, rec.id)
 	rec.code = p.Code
 	switch {
 	case failed != nil:
-		h.options.Logger.DebugContext(c.context(), "the problem was not taken", "operation", c.operation.ID, "error", failed)
+		h.options.Logger.DebugContext(ctx, "the problem was not taken", "operation", c.operation.ID, "error", failed)
 	case p.Status >= http.StatusInternalServerError:
-		h.options.Logger.ErrorContext(c.context(), "the request failed", "operation", c.operation.ID, "request_id", rec.id, "error", err)
+		h.options.Logger.ErrorContext(ctx, "the request failed", "operation", c.operation.ID, "request_id", rec.id, "error", err)
 	case p.Status == http.StatusForbidden:
-		h.options.Refused(c.context(), Refused{
+		h.options.Refused(ctx, Refused{
 			Actor: rec.actor, Operation: c.operation.ID, AgentID: c.pathValue("agent_id"),
 			OccurrenceID: c.pathValue("occurrence_id"), RolloutID: c.pathValue("rollout_id"),
 		})
@@ -236,7 +245,7 @@ func (h *handler) refuse(w http.ResponseWriter, c *call, err error) {
 
 // notFound answers where no path is.
 func (h *handler) notFound(w http.ResponseWriter, r *http.Request) {
-	h.refuse(w, &call{request: r}, fail(ErrorCodeNotFound, "there is nothing at "+shorten(r.URL.Path)))
+	h.refuse(r.Context(), w, &call{request: r}, fail(ErrorCodeNotFound, "there is nothing at "+shorten(r.URL.Path)))
 }
 
 // methodNotAllowed answers where the path does not have the method, and says which
@@ -262,7 +271,7 @@ func (h *handler) methodNotAllowed(w http.ResponseWriter, r *http.Request) {
 	}
 	list := strings.Join(allowed, ", ")
 	w.Header().Set("Allow", list)
-	h.refuse(w, &call{request: r}, fail(ErrorCodeMethodNotAllowed, shorten(r.Method)+" is not among "+list))
+	h.refuse(r.Context(), w, &call{request: r}, fail(ErrorCodeMethodNotAllowed, shorten(r.Method)+" is not among "+list))
 }
 
 // document serves openapi.yaml.

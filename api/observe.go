@@ -83,28 +83,31 @@ func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 // recover answers for a handler that panicked. That it did is told to the log alone.
 func (h *handler) recover(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer func() {
-			cause := recover()
-			if cause == nil {
-				return
-			}
-			if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-				panic(cause) // the server's own way to break off an answer
-			}
-			rec := recordOf(r.Context())
-			h.options.Logger.ErrorContext(r.Context(), "panic", "operation", rec.operation, "request_id", rec.id,
-				"cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
-			if rec.status != 0 {
-				panic(http.ErrAbortHandler) // half an answer must not look whole
-			}
-			p, err := writeProblem(w, fmt.Errorf("panic: %v", cause), rec.id)
-			rec.code = p.Code
-			if err != nil {
-				h.options.Logger.DebugContext(r.Context(), "the problem was not taken", "error", err)
-			}
-		}()
+		defer h.rescue(r.Context(), w)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// rescue must be deferred itself, so that it can recover.
+func (h *handler) rescue(ctx context.Context, w http.ResponseWriter) {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(cause) // the server's own way to break off an answer
+	}
+	rec := recordOf(ctx)
+	h.options.Logger.ErrorContext(ctx, "panic", "operation", rec.operation, "request_id", rec.id,
+		"cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	if rec.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer must not look whole
+	}
+	p, err := writeProblem(w, fmt.Errorf("panic: %v", cause), rec.id)
+	rec.code = p.Code
+	if err != nil {
+		h.options.Logger.DebugContext(ctx, "the problem was not taken", "error", err)
+	}
 }
 
 // tell writes the line of a request and counts it.

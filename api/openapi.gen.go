@@ -385,7 +385,7 @@ type AcknowledgementRequest struct {
 	// BootID Names one start of an occurrence's process; fresh for each.
 	//
 	// Examples: 01K7Z4V2Q1
-	BootID BootID `json:"boot_id" validate:"opaque"`
+	BootID BootID `json:"boot_id" validate:"boot"`
 }
 
 // Agent An agent, its settings and what its fleet looks like now.
@@ -479,7 +479,7 @@ type ClaimRequest struct {
 	// BootID Names one start of an occurrence's process; fresh for each.
 	//
 	// Examples: 01K7Z4V2Q1
-	BootID BootID `json:"boot_id" validate:"opaque"`
+	BootID BootID `json:"boot_id" validate:"boot"`
 
 	// OccurrenceID Names an occurrence within its agent.
 	//
@@ -717,7 +717,7 @@ type HeartbeatReport struct {
 	// BootID Names one start of an occurrence's process; fresh for each.
 	//
 	// Examples: 01K7Z4V2Q1
-	BootID BootID `json:"boot_id" validate:"opaque"`
+	BootID BootID `json:"boot_id" validate:"boot"`
 
 	// Detail Anything worth knowing, in words.
 	Detail *string `json:"detail,omitempty" validate:"omitempty,max=4096"`
@@ -923,7 +923,7 @@ type OccurrenceRegistration struct {
 	// BootID Names one start of an occurrence's process; fresh for each.
 	//
 	// Examples: 01K7Z4V2Q1
-	BootID BootID `json:"boot_id" validate:"opaque"`
+	BootID BootID `json:"boot_id" validate:"boot"`
 
 	// CallbackSecret A Standard Webhooks secret, for `v1` signatures. Never shown; kept when absent.
 	CallbackSecret *string `json:"callback_secret,omitempty" validate:"omitempty,max=512,whsec"`
@@ -999,9 +999,6 @@ type Problem struct {
 	// Allowed The commands that this state allows.
 	Allowed []Command `json:"allowed,omitempty"`
 
-	// Claim Who holds the claim
-	Claim *ClaimHolder `json:"claim,omitempty"`
-
 	// Code Why a request was refused. Stable; more may come.
 	Code ErrorCode `json:"code"`
 
@@ -1025,9 +1022,6 @@ type Problem struct {
 
 	// Type A name of the code as a URI; it leads nowhere.
 	Type string `json:"type"`
-
-	// Version The version that the rollout is at
-	Version *int64 `json:"version,omitempty"`
 }
 
 // PromoteRequest Past which wave, why, and which version of the rollout is meant.
@@ -1214,7 +1208,7 @@ type WakeupRequest struct {
 	// BootID Names one start of an occurrence's process; fresh for each.
 	//
 	// Examples: 01K7Z4V2Q1
-	BootID *BootID `json:"boot_id,omitempty" validate:"omitempty,opaque"`
+	BootID *BootID `json:"boot_id,omitempty" validate:"omitempty,boot"`
 
 	// OccurrenceID Names an occurrence within its agent.
 	//
@@ -1485,13 +1479,13 @@ type ListOccurrencesParams struct {
 // DeregisterOccurrenceParams defines parameters for DeregisterOccurrence.
 type DeregisterOccurrenceParams struct {
 	// BootID The boot that leaves; without it, the present one.
-	BootID *BootID `form:"boot_id,omitempty" json:"boot_id,omitempty" validate:"omitempty,opaque"`
+	BootID *BootID `form:"boot_id,omitempty" json:"boot_id,omitempty" validate:"omitempty,boot"`
 }
 
 // PollInstructionsParams defines parameters for PollInstructions.
 type PollInstructionsParams struct {
 	// BootID The boot that asks.
-	BootID BootID `form:"boot_id" json:"boot_id" validate:"opaque"`
+	BootID BootID `form:"boot_id" json:"boot_id" validate:"boot"`
 
 	// Wait How long to wait when nothing is pending; at most 60s.
 	Wait *wire.Duration `form:"wait,omitempty" json:"wait,omitempty" validate:"omitempty,min=0s,max=60s"`
@@ -2881,13 +2875,12 @@ type RequestShutdownResponseObject interface {
 
 // RequestShutdown201JSONResponse is the answer 201.
 type RequestShutdown201JSONResponse struct {
-	Body     Rollout
-	Location string
+	Body Rollout
 }
 
 // VisitRequestShutdownResponse writes the answer.
 func (r RequestShutdown201JSONResponse) VisitRequestShutdownResponse(w http.ResponseWriter) error {
-	w.Header().Set("Location", r.Location)
+	setLocation(w, r.Body)
 	return writeTagged(w, 201, r.Body)
 }
 
@@ -2915,13 +2908,12 @@ func (r RequestWakeup200JSONResponse) VisitRequestWakeupResponse(w http.Response
 
 // RequestWakeup201JSONResponse is the answer 201.
 type RequestWakeup201JSONResponse struct {
-	Body     WakeupOpened
-	Location string
+	Body WakeupOpened
 }
 
 // VisitRequestWakeupResponse writes the answer.
 func (r RequestWakeup201JSONResponse) VisitRequestWakeupResponse(w http.ResponseWriter) error {
-	w.Header().Set("Location", r.Location)
+	setLocation(w, r.Body)
 	return writeJSON(w, 201, r.Body)
 }
 

@@ -31,7 +31,9 @@ type Principal interface {
 	// has found out.
 	Can(right Right) bool
 	// May reports whether the principal has the right for an agent, and in it for an
-	// occurrence. An empty agent is all agents, an empty occurrence the agent itself.
+	// occurrence. An empty agent is all agents. An empty occurrence is what belongs to
+	// the agent as a whole: with RightReadOwn its plan, tasks and rollouts, which each of
+	// its occurrences may read.
 	May(right Right, agentID, occurrenceID string) bool
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/cirisai/orchestrator/internal/wire"
@@ -23,6 +24,22 @@ func writeTagged(w http.ResponseWriter, status int, body any) error {
 	}
 	w.Header().Set("ETag", etag(raw))
 	return wire.WriteBody(w, status, "application/json", raw)
+}
+
+// setLocation says where the rollout is read that an answer is or tells of.
+func setLocation(w http.ResponseWriter, body any) {
+	id := ""
+	switch b := body.(type) {
+	case Rollout:
+		id = b.RolloutID
+	case WakeupAnswer:
+		if b.RolloutID != nil {
+			id = *b.RolloutID
+		}
+	}
+	if id != "" {
+		w.Header().Set("Location", "/v1/rollouts/"+url.PathEscape(id))
+	}
 }
 
 func etag(body []byte) string {

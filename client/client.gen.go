@@ -1248,9 +1248,6 @@ type Problem struct {
 	// Allowed The commands that this state allows.
 	Allowed []Command `json:"allowed,omitempty"`
 
-	// Claim Who holds the claim.
-	Claim *ClaimHolder `json:"claim,omitempty"`
-
 	// Code Why a request was refused. Stable; more may come.
 	Code ErrorCode `json:"code"`
 
@@ -1274,9 +1271,6 @@ type Problem struct {
 
 	// Type A name of the code as a URI; it leads nowhere.
 	Type string `json:"type"`
-
-	// Version The version that the rollout is at
-	Version *int64 `json:"version,omitempty"`
 }
 
 // PromoteRequest Past which wave, why, and which version of the rollout is meant.

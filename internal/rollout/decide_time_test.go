@@ -59,7 +59,8 @@ func TestDeferralLimit(t *testing.T) {
 		{"cut to the limit", func(s *stage, id string) { s.must(deferral(s, id, s.wall().Add(48*time.Hour))) }},
 		{"deferred twice", func(s *stage, id string) {
 			s.must(deferral(s, id, s.wall().Add(time.Hour)))
-			s.run(time.Hour)
+			s.quiet(time.Hour)
+			s.beat("o2")
 			s.must(deferral(s, id, time.Time{}))
 		}},
 		{"deciding again", func(s *stage, id string) { s.must(deferral(s, id, s.wall().Add(24*time.Hour-time.Minute))) }},
@@ -67,7 +68,10 @@ func TestDeferralLimit(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			s, id := deciding(t, 2, func(c *rollout.Request) { c.OnTimeout = rollout.TimeoutAccepts })
 			tt.do(s, id)
-			s.run(epoch.Add(24*time.Hour - time.Second).Sub(s.now))
+			s.quiet(epoch.Add(24*time.Hour - 2*time.Minute).Sub(s.now))
+			s.beat("o1")
+			s.beat("o2")
+			s.run(2*time.Minute - time.Second)
 			mustBe(t, "final before the limit", s.rollout(id).Status.Final(), false)
 			s.mustIncident(rollout.IncidentDeferralLimit, 0, false)
 			made := len(s.made)

@@ -119,7 +119,6 @@ func (w *world) afterEnd(r *Rollout) {
 		w.Standing = &Standing{RolloutID: r.ID, Status: r.Status, At: w.now}
 	case r.Kind == Shutdown && done:
 		w.LastStop = &LastStop{RolloutID: r.ID, Reason: r.Reason, At: w.now, Exempt: r.exempt()}
-		w.Complete = false
 		if r.Terminal && w.Hold == nil {
 			w.hold(Hold{Since: w.now, By: r.RequestedBy, Reason: r.Reason, RolloutID: r.ID, Terminal: true})
 		}

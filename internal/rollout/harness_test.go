@@ -33,8 +33,10 @@ type stage struct {
 	made     []string // instruction ids in the order in which they were made
 	ulids    int
 	last     rollout.Answer
-	// after is called with every state that a step returned.
-	after func(before, next rollout.State, eff rollout.Effects)
+	// before is called with what every step is given, after with every state
+	// that a step returned.
+	before func(given rollout.State, in rollout.Input)
+	after  func(before, next rollout.State, eff rollout.Effects)
 }
 
 // actor is an occurrence's process.
@@ -67,6 +69,9 @@ func (s *stage) step(c rollout.Command) error {
 	s.fleet.Timing = s.settings.Timing()
 	in := rollout.Input{Command: c, Fleet: s.fleet, Settings: s.settings, Silence: s.silence}
 	in.Entropy[0] = byte(len(s.log))
+	if s.before != nil {
+		s.before(s.state, in)
+	}
 	next, eff, err := rollout.Step(s.state, in, s.now)
 	if err != nil {
 		return err

@@ -198,7 +198,6 @@ func (c EmergencyStop) apply(w *world) error {
 		Task:     Task{ID: string(Emergency) + "_" + c.ULID, Status: TaskCompleted},
 		Decision: &Decision{Verdict: Accept, Actor: c.Actor, Reasoning: c.Reason, DecidedAt: w.now},
 	}
-	w.Complete = false
 	w.Rollouts = append(w.Rollouts, r)
 	added := &w.Rollouts[len(w.Rollouts)-1]
 	w.changed(added, "rollout.requested", 0, c.Actor, map[string]any{"kind": string(Emergency), "reason": c.Reason})

@@ -55,9 +55,10 @@ func (i Incident) key() string {
 	return fmt.Sprintf("%s/%s/%d/%s", i.Type, i.RolloutID, i.Wave, i.OccurrenceID)
 }
 
-// open opens an incident unless there is one already.
+// open opens an incident unless there is one already, or its cause is gone as
+// soon as it is looked at.
 func (w *world) open(i Incident) {
-	if _, known := w.Incidents[i.key()]; known {
+	if _, known := w.Incidents[i.key()]; known || w.causeGone(i) {
 		return
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", w.AgentID, i.key(), w.now.UnixMicro()))
@@ -119,8 +120,10 @@ func (w *world) causeGone(i Incident) bool {
 		return r != nil && r.waveRecovered(i.Wave)
 	case IncidentWakeupRefused:
 		return !w.stands() || w.Standing.RolloutID != i.RolloutID
-	case IncidentMemberStuck, IncidentStraggler:
+	case IncidentMemberStuck:
 		return !w.live(o) || o.Boot != i.Boot || r != nil && r.madeIt(i.OccurrenceID)
+	case IncidentStraggler:
+		return !w.live(o) || o.Boot != i.Boot
 	case IncidentUndeliverable:
 		return o == nil || o.Liveness(w.in.Fleet.Timing, w.now) == discovery.Gone || r != nil && r.madeIt(i.OccurrenceID)
 	case IncidentKeepsRestarting:
@@ -154,7 +157,7 @@ func (r *Rollout) waveRecovered(wave int) bool {
 // madeIt tells whether a member has come to its end or acknowledged after all.
 func (r *Rollout) madeIt(occurrence string) bool {
 	_, m := r.member(occurrence)
-	return m != nil && (m.Status == MemberReached || m.Status.InFlight() && !m.AcknowledgedAt.IsZero())
+	return m != nil && (m.Status == MemberReached && (m.Clean || !r.stopping()) || m.Status.InFlight() && !m.AcknowledgedAt.IsZero())
 }
 
 // judgeFleet opens the incidents that are about a state of things rather than
@@ -169,7 +172,10 @@ func (w *world) judgeFleet() {
 			w.open(Incident{Type: IncidentPausedLong, RolloutID: r.ID, Detail: "paused for a day"})
 		}
 	}
-	if w.Profile.Expected > 0 && len(w.in.Fleet.Live(w.now)) >= w.Profile.Expected {
+	switch stopping := w.Hold != nil || w.underWay(Shutdown) != nil || w.unfinished(Emergency) != nil; {
+	case stopping:
+		w.Complete = false // whom a shutdown stops is not missing
+	case w.Profile.Expected > 0 && len(w.in.Fleet.Live(w.now)) >= w.Profile.Expected:
 		w.Complete = true
 	}
 	if w.belowExpected() {

@@ -48,6 +48,9 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 		}
 	}
 	m.Status = status
+	if r.Kind == Emergency && status == MemberLost && m.Unreachable == "" {
+		m.Detail = "unreachable: not heard within the liveness timeout"
+	}
 	w.measure(r, v, m, o)
 	if was != status {
 		w.memberChanged(r, v, m)

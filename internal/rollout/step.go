@@ -75,9 +75,11 @@ func (w *world) advance(r *Rollout) bool {
 	case Rolling:
 		return w.roll(r)
 	case Paused:
+		w.joinReturning(r)
 		w.followAll(r)
 		return false
 	case Halted:
+		w.joinReturning(r)
 		w.followAll(r)
 		return w.judgeAll(r)
 	case Succeeded, Partial, Rejected, Failed, Aborted, Superseded:

@@ -146,9 +146,6 @@ func (w *world) startFirst(r *Rollout, v *Wave) bool {
 	r.Waves = Assign(r.Groups, roster)
 	w.record(Event{Type: "rollout.started", RolloutID: r.ID, Data: map[string]any{"live": len(roster.Live), "places": roster.Places}})
 	w.supersedeOther(r)
-	if r.Kind == Shutdown {
-		w.Complete = false // whom it stops is not missing (9.2)
-	}
 	for i := range r.Waves {
 		if v := &r.Waves[i]; v.Status == WaveSkipped { // it has no place (rule 3.6)
 			v.FinishedAt = w.now

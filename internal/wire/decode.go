@@ -208,13 +208,13 @@ func wanted(t reflect.Type) string {
 
 // given says in words what came instead.
 func given(raw jsontext.Value) string {
-	switch raw.Kind() {
-	case '"', '0', 't', 'f':
-		return short(string(raw))
-	case '[':
+	switch {
+	case raw.Kind() == '[':
 		return "an array"
-	default:
+	case raw.Kind() == '{':
 		return "an object"
+	default:
+		return short(string(raw))
 	}
 }
 
