@@ -15,7 +15,7 @@ func TestDecidesForAll(t *testing.T) {
 		r.svc.script("ask", r.svc.decides("token-1"))
 		r.start()
 		r.did("deliberate wakeup", "wake affirmed")
-		r.heard(ReportedStateStarting, ReportedStateWork)
+		r.heard(ReportedStateWork)
 		d := r.agent.seen[0]
 		if d.Message != "VERIFY_IDENTITY" || !d.ForAll || d.RolloutID != "ro_1" || d.ExpiresAt.IsZero() {
 			t.Errorf("deliberated about %+v", d)
@@ -38,7 +38,7 @@ func TestReportsItsWayToWork(t *testing.T) {
 		r.svc.script("ask", directs(DirectiveProceed))
 		r.start()
 		r.elapse(time.Minute)
-		r.heard(ReportedStateStarting, ReportedStateWakeup, ReportedStateWork)
+		r.heard(ReportedStateWakeup, ReportedStateWork)
 		r.did("wake proceed")
 	})
 }
@@ -104,12 +104,12 @@ func TestFailsToWake(t *testing.T) {
 		}
 		r.svc.script("ask", directs(DirectiveProceed), directs(DirectiveProceed))
 		r.start()
-		r.heard(ReportedStateStarting, ReportedStateError)
+		r.heard(ReportedStateError)
 		if d := r.svc.lastBeat().Detail; d == nil || *d != "wakeup failed: no memory" {
 			t.Errorf("detail %v", d)
 		}
 		r.elapse(10 * time.Second)
-		r.heard(ReportedStateStarting, ReportedStateError, ReportedStateWork)
+		r.heard(ReportedStateError, ReportedStateWork)
 	})
 }
 
@@ -123,7 +123,7 @@ func TestRejectsOrDefersAWakeup(t *testing.T) {
 			r.start()
 			r.elapse(time.Minute)
 			r.did("deliberate wakeup")
-			r.heard(ReportedStateStarting)
+			r.heard()
 			got := r.svc.decisions[0]
 			if got.Verdict != j.Verdict || got.Reasoning == "" || (got.Until != nil) != (j.Verdict == VerdictDefer) {
 				t.Errorf("decided %+v", got)

@@ -117,6 +117,10 @@ func (d *Dispatcher) admit(claimed []Delivery, asked time.Time, sent map[string]
 	for _, delivery := range claimed {
 		d.queue.push(newItem(delivery, asked))
 	}
+	if d.drained {
+		d.giveUpWaiting()
+		return
+	}
 	now := d.cfg.Now()
 	d.start(now)
 	d.sendBack(now, sent)
@@ -202,7 +206,7 @@ func (d *Dispatcher) start(now time.Time) {
 // take hands out the next delivery to send, nil when there is none or no place
 // for it. One that has waited too long is given back instead.
 func (d *Dispatcher) take(now time.Time) *item {
-	for d.counted < d.cfg.InFlight && d.underWay < d.cfg.Ceiling && !d.drained {
+	for d.counted < d.cfg.InFlight && d.underWay < d.cfg.Ceiling {
 		it := d.queue.next()
 		if it == nil {
 			return nil

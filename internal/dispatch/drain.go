@@ -5,6 +5,8 @@ import (
 	"fmt"
 )
 
+const shuttingDown = "the service was shutting down"
+
 // Drain ends a dispatcher: it starts nothing any more, gives what waits back to
 // the outbox, and returns when every try that is under way has ended and been
 // recorded. When ctx ends first, the tries are broken off and ctx's error comes
@@ -13,11 +15,7 @@ import (
 func (d *Dispatcher) Drain(ctx context.Context) error {
 	d.mu.Lock()
 	d.drained = true
-	now := d.cfg.Now()
-	for _, it := range d.queue.withdraw(func(*item) bool { return true }) {
-		d.settled(it, Outcome{Kind: Postponed, Detail: "the service was shutting down"})
-	}
-	d.age(now)
+	d.giveUpWaiting()
 	if d.quiet == nil {
 		d.quiet = make(chan struct{})
 	}
@@ -30,6 +28,14 @@ func (d *Dispatcher) Drain(ctx context.Context) error {
 		return d.settleLeft(ctx)
 	case <-ctx.Done():
 		return fmt.Errorf("drain the dispatcher: %w", ctx.Err())
+	}
+}
+
+// giveUpWaiting gives all that waits back to the outbox, to be sent by another
+// replica at once.
+func (d *Dispatcher) giveUpWaiting() {
+	for _, it := range d.queue.withdraw(func(*item) bool { return true }) {
+		d.settled(it, Outcome{Kind: Postponed, Detail: shuttingDown})
 	}
 }
 

@@ -154,7 +154,8 @@ func TestDrainBreaksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m, n := newMemory(deliveries("x", 3, nil)...), newNetwork()
 		n.receivers["http://x1:80"] = hangs
-		d := mustNew(t, Config{Outbox: m, Sender: n})
+		r := recorder{tried: make(chan Outcome, 3)}
+		d := mustNew(t, Config{Outbox: m, Sender: n, Observer: r})
 		if _, err := d.RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -168,13 +169,62 @@ func TestDrainBreaksOff(t *testing.T) {
 			t.Errorf("it took %s", took)
 		}
 		synctest.Wait()
-		for _, o := range m.byID["x1"].history {
-			if o.Kind == Retry {
-				t.Errorf("a try that was broken off counts: %+v", o)
-			}
+		if first, second, third := <-r.tried, <-r.tried, <-r.tried; first.Kind != Delivered || second.Kind != Delivered || third.Kind != Postponed {
+			t.Errorf("a try that was broken off counts: %+v", third)
+		}
+		if got := m.byID["x1"].history; len(got) != 0 {
+			t.Errorf("%+v", got)
 		}
 		if load := d.Load(); load.UnderWay != 0 {
 			t.Errorf("%+v", load)
+		}
+	})
+}
+
+// slowClaim is an outbox whose claims can be held up.
+type slowClaim struct {
+	*memory
+
+	claimed, proceed chan struct{}
+}
+
+func (s slowClaim) Claim(ctx context.Context, limit int, lease time.Duration) ([]Delivery, error) {
+	out, err := s.memory.Claim(ctx, limit, lease)
+	s.claimed <- struct{}{}
+	<-s.proceed
+	return out, err
+}
+
+// What a RunOnce claims while the dispatcher is being drained goes back unsent.
+func TestDrainDuringAClaim(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork()
+		s := slowClaim{newMemory(deliveries("x", 2, nil)...), make(chan struct{}), make(chan struct{})}
+		d := mustNew(t, Config{Outbox: s, Sender: n})
+		first := make(chan error)
+		go func() { _, err := d.RunOnce(t.Context()); first <- err }()
+		<-s.claimed
+		d.mu.Lock()
+		d.underWay++ // something that Drain has to wait for
+		d.mu.Unlock()
+		drained := make(chan error)
+		go func() { drained <- d.Drain(t.Context()) }()
+		synctest.Wait()
+		s.proceed <- struct{}{}
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		d.mu.Lock()
+		d.underWay--
+		d.checkQuiet()
+		d.mu.Unlock()
+		if err := <-drained; err != nil {
+			t.Error(err)
+		}
+		if n.count() != 0 || !s.all("", Postponed) {
+			t.Errorf("%d sent, %+v", n.count(), s.byID["x0"].history)
 		}
 	})
 }

@@ -219,6 +219,64 @@ func TestNothingStaleIsSent(t *testing.T) {
 	})
 }
 
+// The same without a RunOnce in between: the end of one try must not start what
+// has waited too long for it.
+func TestNothingStaleIsSentWhenATryEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		same := func(_ int, d *Delivery) { d.Occurrence, d.URL = "one", "http://one:80/" }
+		m, n := newMemory(deliveries("x", 2, same)...), newNetwork()
+		n.receivers["http://one:80"] = takes(holdFor)
+		d := mustNew(t, Config{Outbox: m, Sender: n})
+		if _, err := d.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(2 * holdFor)
+		synctest.Wait()
+		drain(t, d)
+		if got := m.byID["x1"].history; len(n.to("x1")) != 0 || len(got) != 1 || got[0].Kind != Postponed || got[0].RetryIn == 0 {
+			t.Errorf("sent %d times, %+v", len(n.to("x1")), got)
+		}
+	})
+}
+
+// RunOnce asks to be called when something that waits here has to be looked at.
+func TestNextLooksAfterWhatWaits(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		cfg  Config
+		want []time.Duration
+	}{
+		// Both places are taken: in half a second they count as slow, and it is
+		// sent.
+		"for a place": {Config{InFlight: 2, Hold: 1}, []time.Duration{slowAfter, DefaultLease}},
+		// Its lane is taken: after a second it goes back.
+		"for its lane": {Config{}, []time.Duration{slowAfter, holdFor}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			m, n := newMemory(deliveries("x", 3, func(i int, d *Delivery) {
+				if name == "for its lane" {
+					d.Occurrence, d.URL = "one", "http://one:80/"
+				}
+			})...), newNetwork()
+			for _, host := range []string{"x0", "x1", "x2", "one"} {
+				n.receivers["http://"+host+":80"] = hangs
+			}
+			c.cfg.Outbox, c.cfg.Sender = m, n
+			d := mustNew(t, c.cfg)
+			start := time.Now()
+			for _, want := range c.want {
+				next, err := d.RunOnce(t.Context())
+				if err != nil || next.Sub(start) != want {
+					t.Errorf("%s: next in %s, want %s; %v", name, next.Sub(start), want, err)
+				}
+				<-time.After(slowAfter)
+			}
+			drain(t, d)
+		})
+	}
+}
+
 // The ceiling bounds everything that runs.
 func TestTheCeiling(t *testing.T) {
 	t.Parallel()

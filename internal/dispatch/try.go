@@ -33,7 +33,7 @@ func (d *Dispatcher) attempt(ctx context.Context, it *item) Outcome {
 		URL: it.delivery.URL, ID: it.delivery.ID, At: now, Body: body, Secret: it.delivery.Secret,
 	})
 	if result.Err != nil && d.work.Err() != nil {
-		return Outcome{Kind: Postponed, Duration: result.Duration, Detail: "the service was shutting down"}
+		return Outcome{Kind: Postponed, Duration: result.Duration, Detail: shuttingDown}
 	}
 	return outcomeOf(it.delivery.Attempt, result, it.left(d.cfg.Now()), d.cfg.Rand())
 }

@@ -231,8 +231,8 @@ func TestKeepsRestartingNewcomers(t *testing.T) {
 	mustBe(t, "closed", s.timesClosed(rollout.IncidentKeepsRestarting), 1)
 }
 
-// TestPausedLong is 9.2, paused_long, and rule 4.19: paused for a day.
-func TestPausedLong(t *testing.T) {
+// TestPausedLongIncident is 9.2, paused_long, and rule 4.19: paused for a day.
+func TestPausedLongIncident(t *testing.T) {
 	for name, mend := range map[string]func(s *stage, id string){
 		"resume":     func(s *stage, id string) { mustBe(s.t, "resume", codeOf(s.t, s.order(id, rollout.Resume, 0)), "") },
 		"abort":      func(s *stage, id string) { s.must(aborting(id)) },

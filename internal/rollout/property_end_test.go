@@ -3,6 +3,7 @@ package rollout_test
 import (
 	"reflect"
 
+	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/rollout"
 )
 
@@ -201,7 +202,8 @@ func (w *watch) holds(before, next rollout.State, eff rollout.Effects) {
 func (w *watch) unfinished(next rollout.State) {
 	w.s.t.Helper()
 	kinds, underWay := map[rollout.Kind]int{}, 0
-	lens := rollout.Lens{Profile: next.Profile, Fleet: w.in.Fleet, Settings: w.in.Settings, Now: w.s.now}
+	lens := rollout.Lens{Profile: next.Profile, Fleet: w.in.Fleet, Settings: w.in.Settings, Now: w.s.now,
+		Clock: discovery.Clock{Silences: []discovery.Silence{{From: epoch, Offset: w.in.Silence}}}}
 	for _, r := range next.Rollouts {
 		w.task(r)
 		if r.Status.Final() {
@@ -214,7 +216,7 @@ func (w *watch) unfinished(next rollout.State) {
 			underWay++
 		}
 		moves := !lens.NextAction(r).IsZero() && !next.WakeAt.IsZero()
-		if r.Status != rollout.Paused && r.Status != rollout.Halted && w.in.Silence == 0 && !moves {
+		if r.Status != rollout.Paused && r.Status != rollout.Halted && !moves {
 			w.fatalf("L2: %s is %s, and waits for nothing\n%s", r.ID, r.Status, w.describe(&r))
 		}
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // next finds the wave whose turn it is: the first that has not started, if all
-// before it are settled. prev is the last one before it that was not skipped.
+// before it are settled. prev is the last one before it that was not skipped, or
+// that was promoted past.
 func (r *Rollout) next() (v, prev *Wave) {
 	for i := range r.Waves {
 		c := &r.Waves[i]
@@ -16,7 +17,7 @@ func (r *Rollout) next() (v, prev *Wave) {
 			return c, prev
 		case !c.settled():
 			return nil, nil
-		case c.Status != WaveSkipped:
+		case c.Status != WaveSkipped || c.Promoted:
 			prev = c
 		}
 	}

@@ -207,6 +207,19 @@ func TestOldWitness(t *testing.T) {
 	s.mustIncident(rollout.IncidentWakeupRefused, 1, true)
 }
 
+// TestAwakeAllAlong: a member that was awake already needed no telling and was
+// not told: it vouches, whatever the wakeup came to (rules 6.2, 6.3 and 4.6).
+func TestAwakeAllAlong(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, "o1")
+	s.fleetOf(discovery.Wakeup, "o2")
+	id := s.request(rollout.Wakeup, oneWave())
+	s.must(verdictOf(id, rollout.Accept))
+	mustBe(t, "o1 needs no telling", len(s.told("o1", rollout.Wake)), 0)
+	s.must(aborting(id))
+	mustBe(t, "proceeds", s.joinsTheAwake("o3"), true)
+}
+
 // TestStandingVerdict is rule 6.4: a rejected, failed or aborted wakeup stands
 // while a coordinated boot that was known at its end is live.
 func TestStandingVerdict(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -237,7 +238,7 @@ func TestRetryAfterOfAnAnswer(t *testing.T) {
 func TestTLSIsVerified(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	s.Config.ErrorLog = nil
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	policy := mustPolicy(t, true, "")
@@ -294,7 +295,7 @@ func TestSendReportsWhatItCannotSend(t *testing.T) {
 		t.Errorf("bad secret: %+v", got)
 	}
 	bad = request("http://127.0.0.1:1/")
-	bad.ID = "a.b"
+	bad.ID = "a b"
 	if got := c.Send(t.Context(), bad); !errors.Is(got.Err, ErrID) {
 		t.Errorf("bad id: %+v", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -61,9 +62,8 @@ func newHTTPClient(o HTTPOptions, dial func(ctx context.Context, network, addr s
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	return &http.Client{
-		Timeout:       o.timeout(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &guardedTransport{policy: o.Policy, base: &http.Transport{
+		Transport: &guardedTransport{policy: o.Policy, timeout: o.timeout(), base: &http.Transport{
 			Proxy:       nil,
 			DialContext: dial,
 			Protocols:   &protocols,
@@ -91,10 +91,12 @@ func (o HTTPOptions) timeout() time.Duration {
 
 // guardedTransport judges the URL of each request before the dialer judges its
 // addresses: a URL registered under an older, wider policy is refused too, and a
-// host that no suffix allows is not even looked up.
+// host that no suffix allows is not even looked up. It also limits the time, which
+// http.Client's Timeout would do with a goroutine for each request.
 type guardedTransport struct {
-	policy *Policy
-	base   *http.Transport
+	policy  *Policy
+	timeout time.Duration
+	base    *http.Transport
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -102,8 +104,28 @@ func (t *guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.policy.checkParsed(r.URL); err != nil {
 		return nil, err
 	}
-	return t.base.RoundTrip(r)
+	ctx, cancel := context.WithTimeout(r.Context(), t.timeout)
+	resp, err := t.base.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, cancel: cancel}
+	return resp, nil
 }
 
 // CloseIdleConnections makes http.Client's method of that name work.
 func (t *guardedTransport) CloseIdleConnections() { t.base.CloseIdleConnections() }
+
+// limitedBody ends the time limit when the body is closed, not before.
+type limitedBody struct {
+	io.ReadCloser
+
+	cancel context.CancelFunc
+}
+
+// Close implements io.Closer.
+func (b *limitedBody) Close() error {
+	defer b.cancel()
+	return b.ReadCloser.Close()
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"code.dny.dev/ssrf"
 	"pgregory.net/rapid"
 )
 
@@ -318,6 +319,16 @@ func dress(b [4]byte) map[string]netip.Addr {
 func TestCheckIPWithoutAnAddress(t *testing.T) {
 	t.Parallel()
 	expect(t, "zero value", mustPolicy(t, true, "").CheckIP(netip.Addr{}), "no address")
+}
+
+// What the library refuses is refused, even where the package's own table says
+// nothing against it.
+func TestTheSecondOpinionCounts(t *testing.T) {
+	t.Parallel()
+	p := mustPolicy(t, false, "")
+	p.guardian = ssrf.New(ssrf.WithAnyPort(), ssrf.WithDeniedV4Prefixes(netip.MustParsePrefix("8.8.8.0/24")))
+	expect(t, "denied by the library", p.CheckIP(netip.MustParseAddr("8.8.8.8")), "8.8.8.8 is not a permitted destination")
+	expect(t, "allowed by both", p.CheckIP(netip.MustParseAddr("8.8.9.8")), fine)
 }
 
 // The dialer hands over what it is about to connect to.

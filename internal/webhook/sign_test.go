@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -118,25 +119,67 @@ func TestSignerWantsSomethingToSignWith(t *testing.T) {
 	}
 }
 
-// An id with a full stop would let one signature fit two messages; one with a
-// line break would write headers.
-func TestSignRefusesAmbiguousIDs(t *testing.T) {
+// Rule 2.1: an occurrence's id may hold full stops, and an instruction's id is
+// made of it; one with a line break would write headers.
+func TestSignChecksTheID(t *testing.T) {
 	t.Parallel()
 	s, err := NewSigner(referenceSecret, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []string{"", "a.b", "a b", "a\nb", "a\x00", "é", strings.Repeat("x", 257)} {
+	object := []byte(`{"a":1}`)
+	for _, id := range []string{"01JH~2~host-1.rack_7~1", "a", strings.Repeat("x", 256)} {
+		if err := s.Sign(http.Header{}, id, referenceTime, object); err != nil {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	for _, id := range []string{"", "a b", "a\nb", "a\x00", "é", "a{", `a"`, "a,b", "a/b", strings.Repeat("x", 257)} {
 		h := http.Header{}
-		if err := s.Sign(h, id, referenceTime, nil); !errors.Is(err, ErrID) {
+		if err := s.Sign(h, id, referenceTime, object); !errors.Is(err, ErrID) {
 			t.Errorf("%q: got %v, want ErrID", id, err)
 		}
 		if len(h) != 0 {
 			t.Errorf("%q: headers were set: %v", id, h)
 		}
 	}
-	if err := s.Sign(http.Header{}, strings.Repeat("x", 256), referenceTime, nil); err != nil {
-		t.Error(err)
+	if err := s.Sign(http.Header{}, "a.b", referenceTime, []byte("[1]")); !errors.Is(err, ErrID) {
+		t.Errorf("a full stop, and no object: %v", err)
+	}
+}
+
+// One signature fits one message: no other split of the signed text into id,
+// time and body is taken, even by a receiver that takes any time.
+func TestASignatureFitsOneMessage(t *testing.T) {
+	t.Parallel()
+	s, err := NewSigner(referenceSecret, mustKey(t, referencePrivate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := mustVerifier(t, referenceSecret, referencePublic)
+	const id, body = "x~1~a.1614265331.b~1", `{"reason":"as of .1614265332.{}"}`
+	h := http.Header{}
+	if err := s.Sign(h, id, referenceTime, []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(id+"."+h.Get(HeaderTimestamp)+"."+body, ".")
+	genuine := 0
+	for i := 1; i < len(parts)-1; i++ {
+		h.Set(HeaderID, strings.Join(parts[:i], "."))
+		h.Set(HeaderTimestamp, parts[i])
+		rest := strings.Join(parts[i+1:], ".")
+		if _, err := v.Verify(h, []byte(rest), referenceTime, time.Hour); err != nil {
+			continue
+		}
+		if genuine++; rest != body {
+			// What a receiver does next with a body.
+			if json.Valid([]byte(rest)) {
+				t.Errorf("taken: id %s, body %s", h.Get(HeaderID), rest)
+			}
+			genuine--
+		}
+	}
+	if genuine != 1 {
+		t.Errorf("the genuine message was taken %d times", genuine)
 	}
 }
 

@@ -17,7 +17,12 @@ import (
 // virtual time of the bubble that it is called in.
 func sendOverPipe(t *testing.T, receive func(net.Conn)) (Result, time.Duration) {
 	t.Helper()
-	o := HTTPOptions{Policy: mustPolicy(t, false, "")}
+	return sendWithin(t, 0, receive)
+}
+
+func sendWithin(t *testing.T, timeout time.Duration, receive func(net.Conn)) (Result, time.Duration) {
+	t.Helper()
+	o := HTTPOptions{Policy: mustPolicy(t, false, ""), Timeout: timeout}
 	var receivers sync.WaitGroup
 	httpClient := newHTTPClient(o, func(context.Context, string, string) (net.Conn, error) {
 		sending, receiving := net.Pipe()
@@ -122,12 +127,12 @@ func TestADrippingAnswerKeepsItsStatus(t *testing.T) {
 // A caller may be less patient.
 func TestTheTimeoutCanBeSet(t *testing.T) {
 	t.Parallel()
-	for given, want := range map[time.Duration]time.Duration{0: TryTimeout, -1: TryTimeout, 3 * time.Second: 3 * time.Second} {
-		c := NewHTTPClient(HTTPOptions{Policy: mustPolicy(t, false, ""), Timeout: given})
-		if c.Timeout != want {
-			t.Errorf("%s: %s, want %s", given, c.Timeout, want)
+	synctest.Test(t, func(t *testing.T) {
+		got, took := sendWithin(t, 3*time.Second, hang)
+		if got.Err == nil || took != 3*time.Second {
+			t.Errorf("%+v after %s", got, took)
 		}
-	}
+	})
 }
 
 // Headers that drip are no answer: the status line alone may be followed by

@@ -98,6 +98,9 @@ func (v *Verifier) Verify(h http.Header, body []byte, now time.Time, tolerance t
 	if err != nil {
 		return Message{}, err
 	}
+	if err := checkID(id, body); err != nil {
+		return Message{}, fmt.Errorf("%w: %w", ErrInvalidHeaders, err)
+	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil || strconv.FormatInt(seconds, 10) != stamp {
 		return Message{}, fmt.Errorf("%w: %s is not a whole number of Unix seconds", ErrInvalidHeaders, HeaderTimestamp)

@@ -64,7 +64,7 @@ func openDatabases(ctx context.Context) (databases []database, stop func(), err 
 			return nil, stop, err
 		}
 		closers = append(closers, func() { _ = store.Close() })
-		if err := store.Migrate(ctx); err != nil {
+		if _, err := store.Migrate(ctx); err != nil {
 			return nil, stop, err
 		}
 		databases = append(databases, database{u.name, store})

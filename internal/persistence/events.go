@@ -1,0 +1,81 @@
+package persistence
+
+import (
+	"encoding/json"
+
+	"github.com/cirisai/orchestrator/internal/audit"
+	"github.com/cirisai/orchestrator/internal/engine"
+	"github.com/cirisai/orchestrator/internal/rollout"
+)
+
+var eventColumns = cols(`seq bigint, at_wall bigint, type text, rollout_id text, wave bigint, occurrence_id text, actor text, data text,
+	prev_hash text, hash text`)
+
+// appendEvents continues the agent's chain (rule 9.1).
+func (t *tx) appendEvents(events []rollout.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	chained, head, err := audit.Chain(audit.Head{Seq: t.row.HeadSeq, Hash: t.row.HeadHash}, t.agentID, events, t.Clock().Wall)
+	if err != nil {
+		return err
+	}
+	rows := eventColumns.rows(len(chained))
+	for _, e := range chained {
+		rows.add(e.Seq, e.At, e.Type, e.RolloutID, e.Wave, e.OccurrenceID, e.Actor, string(e.Data), e.PrevHash, e.Hash)
+	}
+	t.row.HeadSeq, t.row.HeadHash, t.changed = head.Seq, head.Hash, true
+	_, err = t.exec(`INSERT INTO events (agent_id, seq, at_wall, type, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash)
+		SELECT ?, r.seq, r.at_wall, r.type, r.rollout_id, r.wave, r.occurrence_id, r.actor, r.data, r.prev_hash, r.hash FROM {rows}`,
+		t.agentID, rows)
+	return err
+}
+
+// EventHead implements engine.ReadTx.
+func (r *reader) EventHead(agentID string) (audit.Head, error) {
+	row, err := readAgent(r.conn, agentID)
+	return audit.Head{Seq: row.HeadSeq, Hash: row.HeadHash}, err
+}
+
+// EventHead implements engine.ReadTx.
+func (t *tx) EventHead(agentID string) (audit.Head, error) {
+	if agentID != t.agentID {
+		return t.reader.EventHead(agentID)
+	}
+	return audit.Head{Seq: t.row.HeadSeq, Hash: t.row.HeadHash}, nil
+}
+
+// Events implements engine.ReadTx.
+func (r *reader) Events(f engine.EventFilter) ([]audit.Event, error) {
+	q := newQuery(`SELECT seq, at_wall, type, agent_id, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash FROM events`)
+	q.where("agent_id = ?", f.AgentID)
+	if f.RolloutID != "" {
+		q.where("rollout_id = ? AND rollout_id <> ''", f.RolloutID)
+	}
+	q.where("seq > ?", f.After)
+	q.end("ORDER BY seq LIMIT ?", bounded(f.Limit))
+	var rows []struct {
+		Seq          int64  `db:"seq"`
+		At           int64  `db:"at_wall"`
+		Type         string `db:"type"`
+		AgentID      string `db:"agent_id"`
+		RolloutID    string `db:"rollout_id"`
+		Wave         int    `db:"wave"`
+		OccurrenceID string `db:"occurrence_id"`
+		Actor        string `db:"actor"`
+		Data         string `db:"data"`
+		PrevHash     string `db:"prev_hash"`
+		Hash         string `db:"hash"`
+	}
+	if err := r.list(&rows, q.text(), q.args...); err != nil {
+		return nil, err
+	}
+	events := make([]audit.Event, len(rows))
+	for i, row := range rows {
+		events[i] = audit.Event{
+			Seq: row.Seq, At: instant(row.At), Type: row.Type, AgentID: row.AgentID, RolloutID: row.RolloutID, Wave: row.Wave,
+			OccurrenceID: row.OccurrenceID, Actor: row.Actor, Data: json.RawMessage(row.Data), PrevHash: row.PrevHash, Hash: row.Hash,
+		}
+	}
+	return events, nil
+}

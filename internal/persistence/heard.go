@@ -1,0 +1,179 @@
+package persistence
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/cirisai/orchestrator/internal/discovery"
+)
+
+// keptBoots is how many former boots of an occurrence are remembered at least
+// (rule 2.5).
+const keptBoots = 100
+
+// heardOf is what SaveOccurrences writes of one occurrence: how it was before,
+// how it is to be, and which boots were replaced on the way.
+type heardOf struct {
+	was      *discovery.Occurrence // nil: it is new
+	is       discovery.Occurrence
+	replaced []string
+}
+
+// newBoot tells whether what is for other boots is to be withdrawn.
+func (h *heardOf) newBoot() bool { return len(h.replaced) > 0 }
+
+// newAddress tells whether callbacks go somewhere else than before.
+func (h *heardOf) newAddress() bool {
+	return !h.newBoot() && h.was != nil && h.was.CallbackURL != h.is.CallbackURL
+}
+
+// hearing sorts what was heard by occurrence. One that was heard more than once
+// is written as it was heard last.
+func hearing(before discovery.Fleet, changed []discovery.Occurrence) []*heardOf {
+	heard := make(map[string]*heardOf, len(changed))
+	for _, o := range changed {
+		h := heard[o.ID]
+		if h == nil {
+			h = &heardOf{was: before.Get(o.ID), is: o}
+			heard[o.ID] = h
+			if h.was == nil {
+				continue
+			}
+			h.is = *h.was
+		}
+		if h.is.Boot != o.Boot {
+			h.replaced = append(h.replaced, h.is.Boot)
+		}
+		h.is = o
+	}
+	return slices.SortedFunc(maps.Values(heard), func(a, b *heardOf) int { return cmp.Compare(a.is.ID, b.is.ID) })
+}
+
+// SaveOccurrences implements engine.Tx.
+func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurrence) error {
+	if len(changed) == 0 {
+		return nil
+	}
+	all := hearing(before, changed)
+	fresh, known, boots := savedColumns.rows(len(all)), savedColumns.rows(len(all)), bootColumns.rows(0)
+	withdraw, reroute := bootOf.rows(0), bootOf.rows(0)
+	for _, h := range all {
+		rows := known
+		if h.was == nil {
+			rows = fresh
+		}
+		if err := h.addTo(rows); err != nil {
+			return err
+		}
+		for i, boot := range h.replaced {
+			boots.add(h.is.ID, boot, len(h.replaced)-i)
+		}
+		if h.newBoot() {
+			withdraw.add(h.is.ID, h.is.Boot)
+		}
+		if h.newAddress() {
+			reroute.add(h.is.ID, h.is.Boot)
+		}
+	}
+	t.changed = true
+	if err := t.writeOccurrences(fresh, known); err != nil {
+		return err
+	}
+	if err := t.rememberBoots(boots); err != nil {
+		return err
+	}
+	return t.redirect(withdraw, reroute)
+}
+
+func (h *heardOf) addTo(rows *rowset) error {
+	o := &h.is
+	labels := ""
+	if len(o.Labels) > 0 {
+		var err error
+		if labels, err = document(o.Labels); err != nil {
+			return err
+		}
+	}
+	wasBoot, wasSequence := "", int64(0)
+	if h.was != nil {
+		wasBoot, wasSequence = h.was.Boot, h.was.Sequence
+	}
+	rows.add(o.ID, o.Coordinated, o.Pin, o.Version, o.CallbackURL, o.CallbackSecret, o.CallbackGone, labels, o.RegisteredAt, o.Boot,
+		o.BootHeard, o.Sequence, string(o.State), o.StateSince, o.Detail, o.Critical, o.High, o.LastSign, o.Left, o.TransitSince,
+		writeInstants(o.Conflicts), wasBoot, wasSequence, len(h.replaced))
+	return nil
+}
+
+func (t *tx) writeOccurrences(fresh, known *rowset) error {
+	if fresh.n > 0 {
+		if _, err := t.exec(insertOccurrences, t.agentID, fresh); err != nil {
+			return err
+		}
+	}
+	if known.n == 0 {
+		return nil
+	}
+	n, err := t.exec(updateOccurrences, known, t.agentID)
+	if err == nil && n != int64(known.n) {
+		err = fmt.Errorf("%d of %d occurrences of agent %s: %w", int64(known.n)-n, known.n, t.agentID, errConflict)
+	}
+	return err
+}
+
+// bootColumns: before counts back from the present boot.
+var bootColumns = cols("occurrence_id text, boot text, before bigint")
+
+// rememberBoots keeps boots that were replaced, and forgets the oldest.
+func (t *tx) rememberBoots(boots *rowset) error {
+	if boots.n == 0 {
+		return nil
+	}
+	if _, err := t.exec(`INSERT INTO boots (agent_id, occurrence_id, boot, number, replaced_at)
+		SELECT o.agent_id, o.occurrence_id, r.boot, o.boot_number - r.before, ?
+		FROM {rows} JOIN occurrences o ON o.agent_id = ? AND o.occurrence_id = r.occurrence_id WHERE true
+		ON CONFLICT (agent_id, occurrence_id, boot) DO UPDATE SET number = excluded.number, replaced_at = excluded.replaced_at`,
+		micros(t.Now()), boots, t.agentID); err != nil {
+		return err
+	}
+	_, err := t.exec(`DELETE FROM boots WHERE agent_id = ? AND (occurrence_id, number) IN (
+		SELECT b.occurrence_id, b.number FROM {rows}
+		JOIN occurrences o ON o.agent_id = ? AND o.occurrence_id = r.occurrence_id
+		JOIN boots b ON b.agent_id = o.agent_id AND b.occurrence_id = o.occurrence_id AND b.number < o.boot_number - ?)`,
+		t.agentID, boots, t.agentID, keptBoots)
+	return err
+}
+
+// bootOf is the present boot of occurrences.
+var bootOf = cols("occurrence_id text, boot text")
+
+// redirect withdraws what is for boots that were replaced (rule 7.2), and has
+// what is for a boot with a new callback address sent there.
+func (t *tx) redirect(withdraw, reroute *rowset) error {
+	if withdraw.n > 0 {
+		if _, err := t.exec(`UPDATE instructions SET withdrawn_at = ? FROM {rows}
+			WHERE instructions.agent_id = ? AND instructions.occurrence_id = r.occurrence_id AND instructions.boot <> r.boot
+				AND acknowledged_at = 0 AND withdrawn_at = 0`, micros(t.Now()), withdraw, t.agentID); err != nil {
+			return err
+		}
+	}
+	if reroute.n > 0 {
+		if _, err := t.exec(`UPDATE instructions SET callback = CASE WHEN o.callback_url = '' THEN '' ELSE 'due' END, visible_at = ?
+			FROM {rows}, occurrences o
+			WHERE instructions.agent_id = ? AND instructions.occurrence_id = r.occurrence_id AND instructions.boot = r.boot
+				AND o.agent_id = instructions.agent_id AND o.occurrence_id = instructions.occurrence_id
+				AND instructions.callback <> 'delivered' AND acknowledged_at = 0 AND withdrawn_at = 0`,
+			micros(t.Now()), reroute, t.agentID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// FormerBoot implements engine.ReadTx.
+func (r *reader) FormerBoot(agentID, occurrenceID, boot string) (bool, error) {
+	var n int64
+	err := r.get(&n, `SELECT count(*) FROM boots WHERE agent_id = ? AND occurrence_id = ? AND boot = ?`, agentID, occurrenceID, boot)
+	return n > 0, err
+}

@@ -1,0 +1,124 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cirisai/orchestrator/internal/discovery"
+	"github.com/cirisai/orchestrator/internal/engine"
+)
+
+// errClosed is what a store says after Close.
+var errClosed = errors.New("the store is closed")
+
+// Options are what a store is given besides its URL.
+type Options struct {
+	// Logger hears of silences and of transactions that are run again; nil: none.
+	Logger *slog.Logger
+	// Clock, when set, is the wall clock of either database, for tests in virtual
+	// time. Without it PostgreSQL's own clock counts, or for SQLite the process's.
+	Clock func() time.Time
+	// Render makes the body that a callback is sent of an instruction: a JSON
+	// object without "attempt" and "server_time", which the dispatcher adds.
+	// Claim fails without it.
+	Render func(in engine.PendingInstruction) ([]byte, error)
+}
+
+// Store keeps agents in a database. It is an engine.Store and a
+// dispatch.Outbox, and safe for concurrent use.
+type Store struct {
+	options Options
+	log     *slog.Logger
+	write   *pool
+	read    *pool
+	path    string // of the SQLite file
+	schema  schema
+
+	// highest is the latest service instant that was handed out: time does not
+	// move back, though the wall clock may do so between two beats.
+	highest atomic.Int64
+
+	mu       sync.Mutex
+	silences []discovery.Silence // committed ones; only ever appended to
+}
+
+var _ engine.Store = (*Store)(nil)
+
+// Open makes the store for a URL: sqlite:PATH, sqlite::memory: (one process, for
+// tests) or postgres://USER@HOST/DATABASE?sslmode=... It connects when it is
+// first used, so a database that is away is no error here; a URL that cannot be
+// used is one, and nothing takes its place (rule 11.1). Migrate must have run
+// before anything is kept.
+func Open(_ context.Context, url string, opts Options) (*Store, error) {
+	s := &Store{options: opts, log: opts.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	scheme, rest, _ := strings.Cut(url, ":")
+	var err error
+	switch scheme {
+	case "sqlite":
+		s.path, s.schema = rest, sqliteSchema
+		s.write, s.read, err = openSQLite(rest)
+	case "postgres", "postgresql":
+		s.schema = postgresSchema
+		s.write, s.read, err = openPostgres(url)
+	default:
+		err = errors.New("want sqlite:PATH or postgres://USER@HOST/DATABASE")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("database URL %q: %w", redacted(url), err)
+	}
+	return s, nil
+}
+
+// redacted is a URL without its password, as far as it can be told.
+func redacted(url string) string {
+	scheme, rest, found := strings.Cut(url, "://")
+	if !found {
+		return url
+	}
+	at := strings.LastIndexByte(rest, '@')
+	if at < 0 {
+		return url
+	}
+	user, _, _ := strings.Cut(rest[:at], ":")
+	return scheme + "://" + user + rest[at:]
+}
+
+// Close ends all connections; what is under way fails.
+func (s *Store) Close() error {
+	err := s.write.close()
+	if s.read != s.write {
+		err = errors.Join(err, s.read.close())
+	}
+	if err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
+	return nil
+}
+
+// errPing ends Ping's transaction, which is to change nothing.
+var errPing = errors.New("ping")
+
+// Ping implements engine.Store. A database that takes no changes cannot be used
+// (rule 8.3), so this asks for the lock that a change needs. The error wraps
+// engine.ErrUnavailable when it is not granted.
+func (s *Store) Ping(ctx context.Context) error {
+	err := s.writing(ctx, "ping", func(c *conn) error {
+		if err := lockClock(c); err != nil {
+			return err
+		}
+		return errPing
+	})
+	if errors.Is(err, errPing) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,87 @@
+package persistence
+
+import (
+	"database/sql"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+var postgresDialect = &dialect{
+	name:   "postgres",
+	driver: "postgres",
+	words: strings.NewReplacer(
+		"{max}", "GREATEST",
+		"{lock}", "FOR UPDATE",
+		"{ours}", "FOR NO KEY UPDATE OF i SKIP LOCKED",
+		"{free}", "FOR UPDATE SKIP LOCKED",
+		"{unlocked}", `(SELECT r.* FROM {rows} JOIN occurrences l ON l.agent_id = r.agent_id AND l.occurrence_id = r.occurrence_id
+			FOR NO KEY UPDATE OF l SKIP LOCKED) AS r`,
+		"{wall}", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+	),
+	source:   sourceArrays,
+	bind:     bindArrays,
+	numbered: true,
+	locks:    true,
+}
+
+// What a session is given unless the URL says otherwise. PostgreSQL's own
+// defaults wait for ever. A dead peer is noticed within tcp_user_timeout, and
+// what a replica that is cut off had locked is free after
+// idle_in_transaction_session_timeout.
+var sessionDefaults = map[string]string{
+	"statement_timeout":                   "15s",
+	"lock_timeout":                        "10s",
+	"idle_in_transaction_session_timeout": "15s",
+	"tcp_user_timeout":                    "10s",
+	"tcp_keepalives_idle":                 "10",
+	"tcp_keepalives_interval":             "5",
+	"tcp_keepalives_count":                "3",
+	"default_transaction_isolation":       "read committed",
+	"application_name":                    "orchestrator",
+}
+
+const (
+	connectTimeout = 5 * time.Second
+	maxConnections = 16
+)
+
+// openPostgres makes the pools for a URL; it connects to nothing.
+func openPostgres(raw string) (write, read *pool, err error) {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if strings.Trim(u.Path, "/") == "" && u.Query().Get("dbname") == "" {
+		return nil, nil, fmt.Errorf("it names no database")
+	}
+	cfg, err := pq.NewConfig(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.Runtime == nil {
+		cfg.Runtime = map[string]string{}
+	}
+	for name, value := range sessionDefaults {
+		if !u.Query().Has(name) {
+			cfg.Runtime[name] = value
+		}
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = connectTimeout
+	}
+	connector, err := pq.NewConnectorConfig(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	db := sqlx.NewDb(sql.OpenDB(connector), postgresDialect.driver)
+	db.SetMaxOpenConns(maxConnections)
+	db.SetMaxIdleConns(maxConnections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	snapshot := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
+	return newPool(db, postgresDialect, nil), newPool(db, postgresDialect, snapshot), nil
+}
