@@ -12,7 +12,7 @@ import (
 
 // ListAgents lists agents by id.
 func (ops *Operations) ListAgents(ctx context.Context, request ListAgentsRequestObject) (ListAgentsResponseObject, error) {
-	after, err := takeCursor(request.Params.Cursor)
+	after, err := agentCursor.take(request.Params.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func (ops *Operations) ListAgents(ctx context.Context, request ListAgentsRequest
 	list := AgentList{Agents: []Agent{}}
 	for _, v := range views {
 		if len(list.Agents) == limit {
-			list.NextCursor = giveCursor(list.Agents[limit-1].AgentID)
+			list.NextCursor = agentCursor.give(list.Agents[limit-1].AgentID)
 			break
 		}
 		list.Agents = append(list.Agents, showAgent(v))

@@ -82,7 +82,7 @@ func (ops *Operations) stream(ctx context.Context, w http.ResponseWriter, f engi
 		return err
 	}
 	f.Limit = streamBatch
-	spoken := ops.now()
+	comment := ops.now().Add(keepAlive)
 	for ctx.Err() == nil {
 		news := ops.service.News(f.AgentID)
 		events, _, err := ops.service.Events(ctx, f)
@@ -95,17 +95,15 @@ func (ops *Operations) stream(ctx context.Context, w http.ResponseWriter, f engi
 			}
 			f.After = e.Seq
 		}
-		switch now := ops.now(); {
-		case len(events) > 0:
-			spoken = now
-		case now.Sub(spoken) >= keepAlive:
-			spoken = now
+		now := ops.now()
+		if !now.Before(comment) {
+			comment = now.Add(keepAlive)
 			if err := s.comment(); err != nil {
 				return err
 			}
 		}
 		if len(events) < streamBatch {
-			ops.service.WaitForNews(ctx, news, keepAlive)
+			ops.service.WaitForNews(ctx, news, comment.Sub(now))
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 
 	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/rollout"
@@ -11,7 +12,7 @@ import (
 // ListIncidents lists incidents, newest first.
 func (ops *Operations) ListIncidents(ctx context.Context, request ListIncidentsRequestObject) (ListIncidentsResponseObject, error) {
 	p := request.Params
-	before, err := takeCursor(p.Cursor)
+	before, err := incidentCursor.take(p.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -22,13 +23,16 @@ func (ops *Operations) ListIncidents(ctx context.Context, request ListIncidentsR
 		f.Open = &open
 	}
 	found, err := ops.service.Incidents(ctx, f)
-	if err != nil {
+	switch {
+	case before != "" && errors.Is(err, engine.ErrNotFound):
+		return nil, badCursor()
+	case err != nil:
 		return nil, err
 	}
 	list := IncidentList{Incidents: []Incident{}}
 	for _, i := range found {
 		if len(list.Incidents) == limit {
-			list.NextCursor = giveCursor(list.Incidents[limit-1].IncidentID)
+			list.NextCursor = incidentCursor.give(list.Incidents[limit-1].IncidentID)
 			break
 		}
 		list.Incidents = append(list.Incidents, showIncident(i))

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"encoding/base64"
 	"time"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
@@ -99,7 +98,7 @@ func (ops *Operations) DeregisterOccurrence(ctx context.Context, request Deregis
 // ListOccurrences lists occurrences in the order of rule 3.1.
 func (ops *Operations) ListOccurrences(ctx context.Context, request ListOccurrencesRequestObject) (ListOccurrencesResponseObject, error) {
 	p := request.Params
-	after, err := takeCursor(p.Cursor)
+	after, err := occurrenceCursor.take(p.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -114,31 +113,10 @@ func (ops *Operations) ListOccurrences(ctx context.Context, request ListOccurren
 			continue
 		}
 		if len(list.Occurrences) == limit {
-			list.NextCursor = giveCursor(list.Occurrences[limit-1].OccurrenceID)
+			list.NextCursor = occurrenceCursor.give(list.Occurrences[limit-1].OccurrenceID)
 			break
 		}
 		list.Occurrences = append(list.Occurrences, showOccurrence(v))
 	}
 	return ListOccurrences200JSONResponse{Body: list}, nil
-}
-
-// standardLimit is how long a page is that asks for no length (rule 10.1).
-const standardLimit = 100
-
-// giveCursor makes an opaque cursor: where a walk goes on.
-func giveCursor(at string) *string {
-	c := base64.RawURLEncoding.EncodeToString([]byte(at))
-	return &c
-}
-
-// takeCursor reads one; empty is the beginning.
-func takeCursor(c *Cursor) (string, error) {
-	if c == nil {
-		return "", nil
-	}
-	at, err := base64.RawURLEncoding.DecodeString(*c)
-	if err != nil || len(at) == 0 {
-		return "", invalid([]discovery.FieldError{{Pointer: "/query/cursor", Detail: "a cursor that an earlier page gave is wanted"}})
-	}
-	return string(at), nil
 }

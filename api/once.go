@@ -2,7 +2,10 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/wire"
@@ -42,12 +45,31 @@ func (o *once) engine() *engine.Once {
 // replayed tells whether the answer is one that was kept.
 func (o *once) replayed() bool { return o != nil && o.Replayed != nil }
 
-// again is a kept answer, given once more.
+// again is a kept answer, given once more: the status and the body that were kept,
+// and the headers that the first answer had, which follow from its body.
 type again struct{ *once }
 
 func (a again) write(w http.ResponseWriter) error {
 	w.Header().Set("Idempotency-Replayed", "true")
 	return wire.WriteBody(w, a.Replayed.Status, "application/json", a.Replayed.Body)
+}
+
+// writeTagged is write for answers that have an ETag.
+func (a again) writeTagged(w http.ResponseWriter) error {
+	w.Header().Set("ETag", etag(a.Replayed.Body))
+	return a.write(w)
+}
+
+// locate sets the Location of what the first answer made.
+func (a again) locate(w http.ResponseWriter) error {
+	var made struct {
+		RolloutID string `json:"rollout_id"`
+	}
+	if err := json.Unmarshal(a.Replayed.Body, &made); err != nil {
+		return fmt.Errorf("read a kept answer: %w", err)
+	}
+	setLocation(w, Rollout{RolloutID: made.RolloutID})
+	return nil
 }
 
 // VisitReleaseAgentResponse writes the kept answer.
@@ -57,13 +79,23 @@ func (a again) VisitReleaseAgentResponse(w http.ResponseWriter) error { return a
 func (a again) VisitReleaseAllResponse(w http.ResponseWriter) error { return a.write(w) }
 
 // VisitRequestWakeupResponse writes the kept answer.
-func (a again) VisitRequestWakeupResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a again) VisitRequestWakeupResponse(w http.ResponseWriter) error {
+	if err := a.locate(w); err != nil {
+		return err
+	}
+	return a.write(w)
+}
 
 // VisitRequestShutdownResponse writes the kept answer.
-func (a again) VisitRequestShutdownResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a again) VisitRequestShutdownResponse(w http.ResponseWriter) error {
+	if err := a.locate(w); err != nil {
+		return err
+	}
+	return a.writeTagged(w)
+}
 
 // VisitDecideRolloutResponse writes the kept answer.
-func (a again) VisitDecideRolloutResponse(w http.ResponseWriter) error { return a.write(w) }
+func (a again) VisitDecideRolloutResponse(w http.ResponseWriter) error { return a.writeTagged(w) }
 
 // VisitResolveIncidentResponse writes the kept answer.
 func (a again) VisitResolveIncidentResponse(w http.ResponseWriter) error { return a.write(w) }
@@ -79,7 +111,7 @@ type commanded struct {
 
 func (c commanded) write(w http.ResponseWriter) error {
 	if c.once.replayed() {
-		return again{c.once}.write(w)
+		return again{c.once}.writeTagged(w)
 	}
 	return writeTagged(w, http.StatusOK, showRollout(c.rollout))
 }

@@ -45,8 +45,8 @@ func (ops *Operations) ask(ctx context.Context, agentID, occurrence, boot string
 	}
 	shown := WakeupAnswer{Directive: Directive(a.Directive), Reason: a.Reason, RolloutID: orNil(a.RolloutID), Message: orNil(a.Message),
 		AskAgainAfter: orNil(wire.Duration(a.AskAgain))}
-	if a.Answer.Claim != nil {
-		shown.Claim = &Claim{Token: a.Answer.Claim.Token, ExpiresAt: times{a.Clock}.at(a.Answer.Claim.ExpiresAt)}
+	if a.Claim != nil {
+		shown.Claim = &Claim{Token: a.Claim.Token, ExpiresAt: times{a.Clock}.at(a.Claim.ExpiresAt)}
 	}
 	if a.Created {
 		return RequestWakeup201JSONResponse{Body: shown}, nil
@@ -88,7 +88,7 @@ func (ops *Operations) request(ctx context.Context, agentID string, key *Idempot
 // ListRollouts lists rollouts, newest first.
 func (ops *Operations) ListRollouts(ctx context.Context, request ListRolloutsRequestObject) (ListRolloutsResponseObject, error) {
 	p := request.Params
-	before, err := takeCursor(p.Cursor)
+	before, err := rolloutCursor.take(p.Cursor)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (ops *Operations) ListRollouts(ctx context.Context, request ListRolloutsReq
 	list := RolloutList{Rollouts: []Rollout{}}
 	for _, v := range views {
 		if len(list.Rollouts) == limit {
-			list.NextCursor = giveCursor(list.Rollouts[limit-1].RolloutID)
+			list.NextCursor = rolloutCursor.give(list.Rollouts[limit-1].RolloutID)
 			break
 		}
 		list.Rollouts = append(list.Rollouts, showRollout(v))
@@ -218,6 +218,9 @@ func (ops *Operations) command(ctx context.Context, id string, control rollout.C
 
 // order carries a command out (rule 4.18).
 func (ops *Operations) order(ctx context.Context, c rollout.Order, key *IdempotencyKey) (commanded, error) {
+	if err := ops.authorizeFor(ctx, RightOperate, c.RolloutID, ""); err != nil {
+		return commanded{}, err
+	}
 	once, err := onceOf(ctx, key, 200, func(v engine.RolloutView) any { return showRollout(v) })
 	if err != nil {
 		return commanded{}, err

@@ -72,7 +72,7 @@ func showPlan(groups []rollout.Group) *Plan {
 
 // takeProfile makes the core's settings of an agent.
 func takeProfile(s AgentSettings) (rollout.Profile, error) {
-	p := rollout.Profile{Expected: or(s.ExpectedOccurrences, 0), Plans: map[rollout.Kind][]rollout.Group{}, Messages: map[rollout.Kind]string{}}
+	p := rollout.Profile{Expected: or(s.ExpectedOccurrences, 0), Plans: make(map[rollout.Kind][]rollout.Group), Messages: make(map[rollout.Kind]string)}
 	var bad []discovery.FieldError
 	if s.Plans != nil {
 		for _, given := range []struct {

@@ -46,7 +46,8 @@ type Config struct {
 
 	// PollWait is how long a long poll waits, at most 60s; 0 means 30s, a negative value no polling at all.
 	PollWait time.Duration
-	// RequestTimeout bounds each call, a long poll's beyond its wait; 0 means 10s.
+	// RequestTimeout bounds each call, a long poll's beyond its wait; 0 means 10s. A heartbeat has at most half the
+	// liveness timeout.
 	RequestTimeout time.Duration
 	// LeaveTimeout is for how long Run says stopped when its context ends; 0 means 5s. A negative value leaves without a
 	// word, as a killed process does.

@@ -132,7 +132,7 @@ func (p *Process) post(ctx context.Context, about Deliberation, key string, j Ju
 	}
 	var failures backoff
 	for {
-		_, err := call(ctx, p, 0, noTime[Rollout], func(ctx context.Context) (*http.Response, error) {
+		_, err := call(ctx, p, p.cfg.RequestTimeout, noTime[Rollout], func(ctx context.Context) (*http.Response, error) {
 			return p.api.DecideRollout(ctx, about.RolloutID, nil, body)
 		})
 		var r *Refusal
@@ -161,7 +161,7 @@ func (p *Process) post(ctx context.Context, about Deliberation, key string, j Ju
 func (p *Process) learnKind(ctx context.Context, about *Deliberation) error {
 	var failures backoff
 	for about.Kind == "" {
-		r, err := call(ctx, p, 0, noTime[Rollout], func(ctx context.Context) (*http.Response, error) {
+		r, err := call(ctx, p, p.cfg.RequestTimeout, noTime[Rollout], func(ctx context.Context) (*http.Response, error) {
 			return p.api.GetRollout(ctx, about.RolloutID, nil)
 		})
 		switch fateOf(err) {

@@ -46,7 +46,7 @@ func (p *Process) heartbeat(ctx context.Context) (HeartbeatAnswer, error) {
 	p.sequence++
 	report.BootID, report.Sequence, report.Echo = p.cfg.BootID, p.sequence, p.service.echo()
 	report.Version = optional(p.cfg.Version)
-	answer, err := call(ctx, p, 0, func(a HeartbeatAnswer) time.Time { return a.ServerTime },
+	answer, err := call(ctx, p, p.heartbeatTimeout(), func(a HeartbeatAnswer) time.Time { return a.ServerTime },
 		func(ctx context.Context) (*http.Response, error) {
 			return p.api.Heartbeat(ctx, p.cfg.AgentID, p.cfg.OccurrenceID, report)
 		})

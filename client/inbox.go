@@ -173,7 +173,7 @@ func (p *Process) answer(ctx context.Context, id string) {
 }
 
 func (p *Process) acknowledge(ctx context.Context, id string) error {
-	a, err := call(ctx, p, 0, func(a Acknowledgement) time.Time { return a.ServerTime },
+	a, err := call(ctx, p, p.cfg.RequestTimeout, func(a Acknowledgement) time.Time { return a.ServerTime },
 		func(ctx context.Context) (*http.Response, error) {
 			return p.api.AcknowledgeInstruction(ctx, p.cfg.AgentID, p.cfg.OccurrenceID, id, AcknowledgementRequest{BootID: p.cfg.BootID})
 		})

@@ -40,7 +40,7 @@ func (p *Process) poll(ctx context.Context) {
 
 func (p *Process) pollOnce(ctx context.Context) (InstructionList, error) {
 	wait := p.cfg.PollWait.String()
-	return call(ctx, p, p.cfg.PollWait, func(l InstructionList) time.Time { return l.ServerTime },
+	return call(ctx, p, p.cfg.PollWait+p.cfg.RequestTimeout, func(l InstructionList) time.Time { return l.ServerTime },
 		func(ctx context.Context) (*http.Response, error) {
 			return p.api.PollInstructions(ctx, p.cfg.AgentID, p.cfg.OccurrenceID,
 				&PollInstructionsParams{BootID: p.cfg.BootID, Wait: &wait})

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// call makes one call, bounded by the request timeout, and notes what its answer says of the service's time.
-func call[T any](ctx context.Context, p *Process, wait time.Duration, serverTime func(T) time.Time, send func(context.Context) (*http.Response, error)) (T, error) {
-	ctx, cancel := context.WithTimeout(ctx, wait+p.requestTimeout())
+// call makes one call, bounded by a timeout, and notes what its answer says of the service's time.
+func call[T any](ctx context.Context, p *Process, timeout time.Duration, serverTime func(T) time.Time, send func(context.Context) (*http.Response, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	asked := p.clock.Now()
 	answer, err := Read[T](send(ctx)) //nolint:bodyclose // Read closes it
@@ -21,8 +21,8 @@ func call[T any](ctx context.Context, p *Process, wait time.Duration, serverTime
 // noTime is for answers without a server_time.
 func noTime[T any](T) time.Time { return time.Time{} }
 
-// requestTimeout leaves a fleet with a short liveness timeout the time to try again within it.
-func (p *Process) requestTimeout() time.Duration {
+// heartbeatTimeout leaves a fleet with a short liveness timeout the time to try again within it.
+func (p *Process) heartbeatTimeout() time.Duration {
 	_, liveness := p.vitals.rhythm()
 	return min(p.cfg.RequestTimeout, max(liveness/2, time.Second))
 }
@@ -68,7 +68,7 @@ func (p *Process) registerOnce(ctx context.Context) error {
 	if p.callbackURL != "" {
 		body.CallbackURL, body.CallbackSecret = &p.callbackURL, optional(p.cfg.Secret)
 	}
-	_, err := call(ctx, p, 0, noTime[Occurrence], func(ctx context.Context) (*http.Response, error) {
+	_, err := call(ctx, p, p.cfg.RequestTimeout, noTime[Occurrence], func(ctx context.Context) (*http.Response, error) {
 		return p.api.RegisterOccurrence(ctx, p.cfg.AgentID, p.cfg.OccurrenceID, body)
 	})
 	if err == nil {

@@ -76,7 +76,7 @@ func (l *life) again(a WakeupAnswer) time.Duration {
 func (p *Process) askToWake(ctx context.Context) (WakeupAnswer, bool) {
 	var failures backoff
 	for {
-		answer, err := call(ctx, p, 0, noTime[WakeupAnswer], func(ctx context.Context) (*http.Response, error) {
+		answer, err := call(ctx, p, p.cfg.RequestTimeout, noTime[WakeupAnswer], func(ctx context.Context) (*http.Response, error) {
 			return p.api.RequestWakeup(ctx, p.cfg.AgentID, nil, WakeupRequest{OccurrenceID: &p.cfg.OccurrenceID, BootID: &p.cfg.BootID})
 		})
 		switch fateOf(err) {

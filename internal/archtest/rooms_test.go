@@ -30,6 +30,7 @@ type room struct {
 const (
 	jsonLibrary    = "github.com/go-json-experiment/json"
 	openapiRuntime = "github.com/oapi-codegen/runtime"
+	prometheus     = "github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -38,7 +39,12 @@ const (
 	demo     = "internal/demo"
 	pgtest   = "internal/pgtest"
 	archtest = "internal/archtest"
+
+	storetest = "internal/storetest"
 )
+
+// forTests are the rooms that only tests and tools enter.
+var forTests = []string{archtest, pgtest, storetest}
 
 // rooms is the graph of ARCHITECTURE.md. Whoever changes a row changes it there too.
 var rooms = withHallways([]room{
@@ -52,17 +58,20 @@ var rooms = withHallways([]room{
 	}},
 	{path: "internal/auth", library: onlyStandard},
 	{path: "internal/wire", library: onlyListed, also: []string{jsonLibrary}},
-	{path: "internal/engine", enters: []string{"internal/rollout", "internal/discovery"}},
+	// Events are read as the trail keeps them, hashes and all.
+	{path: "internal/engine", enters: []string{"internal/rollout", "internal/discovery", "internal/audit"}},
 
+	// The outbox is a table beside the others, so the stores implement dispatch.Outbox.
 	{path: "internal/persistence", also: confined, enters: []string{
-		"internal/engine", "internal/rollout", "internal/discovery", "internal/audit", "internal/auth", "migrations",
+		"internal/engine", "internal/rollout", "internal/discovery", "internal/audit", "internal/auth",
+		"internal/dispatch", "migrations",
 	}},
-	{path: "internal/memstore", enters: []string{
-		"internal/engine", "internal/rollout", "internal/discovery", "internal/audit",
+	{path: "internal/memstore", library: onlyStandard, enters: []string{
+		"internal/engine", "internal/rollout", "internal/discovery", "internal/audit", "internal/dispatch",
 	}},
-	{path: "internal/dispatch", enters: []string{"internal/rollout", "internal/webhook"}},
+	{path: "internal/dispatch", library: onlyStandard, enters: []string{"internal/webhook"}},
 	{path: "internal/emergency", enters: []string{"internal/rollout", "internal/discovery", "internal/webhook"}},
-	{path: "internal/metrics", enters: []string{
+	{path: "internal/metrics", library: onlyListed, also: []string{prometheus}, enters: []string{
 		"internal/engine", "internal/rollout", "internal/discovery", "internal/dispatch",
 	}},
 
@@ -70,15 +79,16 @@ var rooms = withHallways([]room{
 		"internal/engine", "internal/rollout", "internal/discovery", "internal/auth", "internal/emergency",
 		"internal/audit", "internal/wire",
 	}},
-	{path: "internal/dashboard", enters: []string{"internal/rollout", "internal/discovery", "internal/auth"}},
+	{path: "internal/dashboard", library: onlyStandard, enters: []string{"internal/engine", "internal/rollout"}},
 	// What an occurrence links should weigh little, so each library here is a decision.
-	{path: "client", library: onlyListed, also: []string{jsonLibrary, openapiRuntime}, enters: []string{
-		"internal/webhook", "internal/wire",
-	}},
+	{path: "client", library: onlyListed, also: []string{jsonLibrary, openapiRuntime}, enters: []string{"internal/webhook"}},
 
 	{path: "internal/sim", enters: []string{
 		"internal/engine", "internal/memstore", "internal/dispatch", "internal/emergency", "internal/rollout",
-		"internal/discovery",
+		"internal/discovery", "internal/audit",
+	}},
+	{path: storetest, library: onlyListed, also: []string{jsonLibrary}, enters: []string{
+		"internal/engine", "internal/rollout", "internal/discovery", "internal/audit", "internal/dispatch",
 	}},
 	{path: "migrations", library: onlyStandard, standard: []string{"embed"}},
 	{path: root, library: onlyStandard},
@@ -88,11 +98,11 @@ var rooms = withHallways([]room{
 })
 
 // withHallways adds the rooms that may enter all others: the demonstration, the command and the benchmark. What is
-// for tests stays out of the first two, and the command out of all.
+// for tests stays out of the first two, and the command out of all. The benchmark runs a PostgreSQL of its own.
 func withHallways(given []room) []room {
 	var production []string
 	for _, r := range given {
-		if r.path != pgtest && r.path != archtest && !strings.HasPrefix(r.path, "tools/") {
+		if !slices.Contains(forTests, r.path) && !strings.HasPrefix(r.path, "tools/") {
 			production = append(production, r.path)
 		}
 	}

@@ -70,8 +70,10 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		}
 		return &s
 	}
-	s := shown{Seq: e.Seq, At: e.At.UTC(), Type: e.Type, AgentID: e.AgentID, RolloutID: orNull(e.RolloutID),
-		OccurrenceID: orNull(e.OccurrenceID), Actor: e.Actor, Data: e.Data, PrevHash: e.PrevHash, Hash: e.Hash}
+	s := shown{
+		Seq: e.Seq, At: e.At.UTC(), Type: e.Type, AgentID: e.AgentID, RolloutID: orNull(e.RolloutID),
+		OccurrenceID: orNull(e.OccurrenceID), Actor: e.Actor, Data: e.Data, PrevHash: e.PrevHash, Hash: e.Hash,
+	}
 	if e.Wave > 0 {
 		s.Wave = &e.Wave
 	}
@@ -134,8 +136,10 @@ func Chain(head Head, agentID string, events []rollout.Event, wall func(time.Tim
 		if actor == "" {
 			actor = "system:orchestrator"
 		}
-		next := Event{Seq: head.Seq + 1, At: wall(e.At).UTC().Truncate(time.Microsecond), Type: e.Type, AgentID: agentID, RolloutID: e.RolloutID,
-			Wave: e.Wave, OccurrenceID: e.OccurrenceID, Actor: actor, Data: data, PrevHash: head.Hash}
+		next := Event{
+			Seq: head.Seq + 1, At: wall(e.At).UTC().Truncate(time.Microsecond), Type: e.Type, AgentID: agentID, RolloutID: e.RolloutID,
+			Wave: e.Wave, OccurrenceID: e.OccurrenceID, Actor: actor, Data: data, PrevHash: head.Hash,
+		}
 		if next.Hash, err = next.Digest(); err != nil {
 			return nil, head, err
 		}

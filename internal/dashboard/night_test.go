@@ -57,8 +57,10 @@ func haltedWakeup(t testing.TB) *scene {
 	s.pass(40 * time.Second)
 	s.acknowledge("o02", "o03")
 	s.hear("o03", discovery.Error)
-	s.step(rollout.Unreachable{RolloutID: "ro_01KHARBOR00000000000000R3", OccurrenceID: "o04", InstructionID: "ro_01KHARBOR00000000000000R3~2~o04~1",
-		Cause: "dial tcp 10.7.0.14:9000: connect: connection refused", Final: true})
+	s.step(rollout.Unreachable{
+		RolloutID: "ro_01KHARBOR00000000000000R3", OccurrenceID: "o04", InstructionID: "ro_01KHARBOR00000000000000R3~2~o04~1",
+		Cause: "dial tcp 10.7.0.14:9000: connect: connection refused", Final: true,
+	})
 	s.silent["o09"] = true
 	s.until("03:04:12")
 	return s

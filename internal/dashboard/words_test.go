@@ -30,12 +30,21 @@ func TestStamp(t *testing.T) {
 }
 
 func TestBrief(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 30 * time.Second: "30s", 5 * time.Minute: "5m", time.Hour: "1h", 90 * time.Minute: "1h30m", 10 * time.Minute: "10m",
-		time.Hour + 10*time.Second: "1h0m10s", 720 * time.Hour: "720h",
+	for _, c := range []struct {
+		d    time.Duration
+		want string
+	}{
+		{0, "0s"},
+		{30 * time.Second, "30s"},
+		{5 * time.Minute, "5m"},
+		{time.Hour, "1h"},
+		{90 * time.Minute, "1h30m"},
+		{10 * time.Minute, "10m"},
+		{time.Hour + 10*time.Second, "1h0m10s"},
+		{720 * time.Hour, "720h"},
 	} {
-		if got := brief(d); got != want {
-			t.Errorf("%s is %q, want %q", d, got, want)
+		if got := brief(c.d); got != c.want {
+			t.Errorf("%s is %q, want %q", c.d, got, c.want)
 		}
 	}
 }

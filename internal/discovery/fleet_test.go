@@ -58,8 +58,10 @@ func TestFleetLists(t *testing.T) {
 	if got := names(f.Discovered(epoch)); !slices.Equal(got, []string{"live", "old", "oldstale", "stale"}) {
 		t.Errorf("discovered: %v", got)
 	}
-	for id, want := range map[string]discovery.Liveness{"live": discovery.Live, "old": discovery.Live, "stale": discovery.Stale,
-		"gone": discovery.Gone, "never": discovery.Gone} {
+	for id, want := range map[string]discovery.Liveness{
+		"live": discovery.Live, "old": discovery.Live, "stale": discovery.Stale,
+		"gone": discovery.Gone, "never": discovery.Gone,
+	} {
 		if got := f.Liveness(id, epoch); got != want {
 			t.Errorf("%s is %s", id, got)
 		}
@@ -93,5 +95,12 @@ func TestWith(t *testing.T) {
 	var none discovery.Fleet
 	if none.Get("x") != nil || none.With(discovery.Occurrence{ID: "x"}).Get("x") == nil {
 		t.Error("the zero fleet is not an agent without occurrences")
+	}
+}
+
+// TestReserved is rule 2.1: the id that no agent and no occurrence may have.
+func TestReserved(t *testing.T) {
+	if discovery.Reserved != "__shared__" {
+		t.Errorf("reserved is %q", discovery.Reserved)
 	}
 }

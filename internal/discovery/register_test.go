@@ -10,8 +10,10 @@ import (
 // all fields, and keeps the callback secret when none is given.
 func TestRegisterReplacesFields(t *testing.T) {
 	secret := "whsec_1"
-	full := discovery.Registration{Boot: "b1", CallbackURL: "https://a.example/1", CallbackSecret: &secret, Version: "1.4.8", Pin: "explorer",
-		Coordinated: true, Labels: map[string]string{"zone": "a"}}
+	full := discovery.Registration{
+		Boot: "b1", CallbackURL: "https://a.example/1", CallbackSecret: &secret, Version: "1.4.8", Pin: "explorer",
+		Coordinated: true, Labels: map[string]string{"zone": "a"},
+	}
 	o, isNew, err := discovery.Register(nil, "o1", full, false, timing, epoch)
 	if err != nil || !isNew {
 		t.Fatalf("first registration: new boot %v, %v", isNew, err)

@@ -233,8 +233,10 @@ func TestOnce(t *testing.T) {
 			}
 			return 201, []byte(`{"answer":"first"}`), nil
 		}}
-		_, err := r.Request(t.Context(), "scout", rollout.Request{Kind: rollout.Shutdown, Reason: "r", Actor: "operator:local",
-			Consent: rollout.ConsentRequired, OnTimeout: rollout.TimeoutFails}, once)
+		_, err := r.Request(t.Context(), "scout", rollout.Request{
+			Kind: rollout.Shutdown, Reason: "r", Actor: "operator:local",
+			Consent: rollout.ConsentRequired, OnTimeout: rollout.TimeoutFails,
+		}, once)
 		return once, err
 	}
 	if once, err := request("k", "{}", nil); err != nil || once.Replayed != nil {

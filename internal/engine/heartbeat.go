@@ -96,7 +96,7 @@ func (e *Engine) Heartbeat(ctx context.Context, agentID, occurrence string, hb d
 		}
 	}
 	select {
-	case r := <-h.door(agentID).submit(beat{occurrence, hb}):
+	case r := <-h.door(agentID).submit(beat{occurrence, hb}): //nolint:contextcheck // a batch belongs to many requests; none of them may end it
 		if r.err == nil && r.answer.Accepted {
 			h.remember(id, news)
 			e.observer.Heartbeat(true)
@@ -121,8 +121,10 @@ func (e *Engine) Alive(ctx context.Context, agentID, occurrence string, hb disco
 }
 
 func touchOf(agentID, occurrence string, hb discovery.Heartbeat) Touch {
-	return Touch{AgentID: agentID, OccurrenceID: occurrence, Boot: hb.Boot, Sequence: hb.Sequence, State: hb.State,
-		Version: hb.Version, Detail: hb.Detail, Critical: hb.Critical, High: hb.High, EchoWall: hb.Echo}
+	return Touch{
+		AgentID: agentID, OccurrenceID: occurrence, Boot: hb.Boot, Sequence: hb.Sequence, State: hb.State,
+		Version: hb.Version, Detail: hb.Detail, Critical: hb.Critical, High: hb.High, EchoWall: hb.Echo,
+	}
 }
 
 // hintLimit bounds the memory of what was last said.

@@ -160,8 +160,10 @@ func occurrenceViews(lens rollout.Lens, agentID string) []OccurrenceView {
 	all := lens.Fleet.All()
 	views := make([]OccurrenceView, len(all))
 	for i := range all {
-		views[i] = OccurrenceView{Occurrence: all[i], AgentID: agentID, Liveness: all[i].Liveness(lens.Fleet.Timing, lens.Now),
-			Group: groups[all[i].ID], Clock: lens.Clock}
+		views[i] = OccurrenceView{
+			Occurrence: all[i], AgentID: agentID, Liveness: all[i].Liveness(lens.Fleet.Timing, lens.Now),
+			Group: groups[all[i].ID], Clock: lens.Clock,
+		}
 	}
 	return views
 }
@@ -301,6 +303,15 @@ func (e *Engine) Incidents(ctx context.Context, f IncidentFilter) (found []KeptI
 		return err
 	})
 	return found, err
+}
+
+// Incident shows one incident.
+func (e *Engine) Incident(ctx context.Context, id string) (i KeptIncident, err error) {
+	err = e.store.View(ctx, func(tx ReadTx) error {
+		i, err = tx.Incident(id)
+		return err
+	})
+	return i, err
 }
 
 // Counts gathers what the gauges show.

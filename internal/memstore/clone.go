@@ -82,7 +82,9 @@ func cloneFleet(f discovery.Fleet, timing discovery.Timing) discovery.Fleet {
 	c := f.With(f.All()[0]) // its own occurrences; the order, which cannot be changed, is shared
 	c.Timing = timing
 	for i, all := 0, c.All(); i < len(all); i++ {
-		all[i] = cloneOccurrence(all[i])
+		if o := &all[i]; o.Labels != nil || o.Conflicts != nil {
+			*o = cloneOccurrence(*o)
+		}
 	}
 	return c
 }

@@ -35,8 +35,10 @@ func newFleet(count CountFleet) *fleet {
 	}
 	return &fleet{
 		count: count,
-		errors: prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "scrape_errors_total",
-			Help: "Scrapes at which the fleet could not be read from the database; its gauges are missing from those."}),
+		errors: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "scrape_errors_total",
+			Help: "Scrapes at which the fleet could not be read from the database; its gauges are missing from those.",
+		}),
 		up: prometheus.NewDesc(prometheus.BuildFQName(namespace, "", "database_up"),
 			"1 if this replica could read the fleet from the database at this scrape, else 0.", nil, nil),
 		agents:      desc("agents", "Agents that are known."),

@@ -33,10 +33,15 @@ func scrape(t *testing.T, m *Metrics) string {
 func TestTheFleetIsCountedAtEachScrape(t *testing.T) {
 	counts := engine.Counts{
 		Agents: 2, Pending: 7,
-		Occurrences:   map[discovery.Liveness]int{discovery.Live: 9, discovery.Stale: 1},
-		Rollouts:      map[rollout.Kind]map[rollout.Status]int{rollout.Shutdown: {rollout.Halted: 1, rollout.Succeeded: 3}},
-		OpenIncidents: map[rollout.IncidentType]int{rollout.IncidentWaveFailed: 1, "from_a_later_version": 4},
+		Occurrences:   make(map[discovery.Liveness]int),
+		Rollouts:      make(map[rollout.Kind]map[rollout.Status]int),
+		OpenIncidents: make(map[rollout.IncidentType]int),
 	}
+	counts.Occurrences[discovery.Live], counts.Occurrences[discovery.Stale] = 9, 1
+	shutdowns := make(map[rollout.Status]int)
+	shutdowns[rollout.Halted], shutdowns[rollout.Succeeded] = 1, 3
+	counts.Rollouts[rollout.Shutdown] = shutdowns
+	counts.OpenIncidents[rollout.IncidentWaveFailed], counts.OpenIncidents["from_a_later_version"] = 1, 4
 	var deadline bool
 	m := New(func(ctx context.Context) (engine.Counts, error) {
 		_, deadline = ctx.Deadline()

@@ -236,14 +236,16 @@ func TestEndsOfWaves(t *testing.T) {
 	state := func(w rollout.Wave) rollout.State {
 		return rollout.State{Rollouts: []rollout.Rollout{{ID: "ro_1", Kind: rollout.Wakeup, Status: rollout.Rolling, Waves: []rollout.Wave{w}}}}
 	}
-	history := []rollout.Wave{running, running, failed, failed, running, passed, passed, after}
+	again := failed // it ran again and failed again within one step
+	again.FinishedAt = at(20)
+	history := []rollout.Wave{running, running, failed, failed, again, running, passed, passed, after}
 	for i := range history[1:] {
 		m.Stepped("scout", state(history[i]), state(history[i+1]), rollout.Effects{})
 	}
 	m.Stepped("scout", rollout.State{}, state(skipped), rollout.Effects{})
 	labels := map[string]string{"kind": "wakeup", "group": "early_adopter", "outcome": "failed"}
-	if n, sum := summary(t, m, "wave_duration_seconds", labels); n != 2 || sum != 110 {
-		t.Errorf("%d failed waves of %g s in all, want 2 of 110 s", n, sum)
+	if n, sum := summary(t, m, "wave_duration_seconds", labels); n != 3 || sum != 130 {
+		t.Errorf("%d failed waves of %g s in all, want 3 of 130 s", n, sum)
 	}
 	labels["outcome"] = "passed"
 	if n, sum := summary(t, m, "wave_duration_seconds", labels); n != 1 || sum != 40 {
@@ -269,8 +271,10 @@ func TestAFinishedRolloutIsCountedOnce(t *testing.T) {
 // With coordination off the members' instruction is a deliberate (rule 4.24).
 func TestAcknowledgedIndependently(t *testing.T) {
 	member := rollout.Member{OccurrenceID: "a", InstructionID: "ro_1~1~a~1", InstructedAt: start}
-	state := rollout.State{SteppedAt: start.Add(time.Second), Rollouts: []rollout.Rollout{{ID: "ro_1", Kind: rollout.Shutdown, Independent: true,
-		Status: rollout.Rolling, Waves: []rollout.Wave{{Members: []rollout.Member{member}}}}}}
+	state := rollout.State{SteppedAt: start.Add(time.Second), Rollouts: []rollout.Rollout{{
+		ID: "ro_1", Kind: rollout.Shutdown, Independent: true,
+		Status: rollout.Rolling, Waves: []rollout.Wave{{Members: []rollout.Member{member}}},
+	}}}
 	m := newMetrics()
 	m.Stepped("scout", state, state, rollout.Effects{Acknowledge: []string{"ro_1~1~a~1", "ro_1~1~a~1", "ro_1~stop~b~1"}})
 	if n, sum := summary(t, m, "instruction_acknowledgement_seconds", map[string]string{"type": "deliberate"}); n != 1 || sum != 1 {
@@ -278,6 +282,21 @@ func TestAcknowledgedIndependently(t *testing.T) {
 	}
 	if n := testutil.CollectAndCount(m.acknowledgements); n != 1 {
 		t.Errorf("%d series, want one: nobody knows when the loose stop was made", n)
+	}
+}
+
+// A claim may be acknowledged and over in one step, which then leaves no trace of
+// it in the state.
+func TestAcknowledgedAndGone(t *testing.T) {
+	before := rollout.State{Rollouts: []rollout.Rollout{{
+		ID: "ro_1", Kind: rollout.Shutdown, Status: rollout.Deciding,
+		Claim: &rollout.Claim{InstructionID: "ro_1~claim~a~1", GrantedAt: start},
+	}}}
+	after := rollout.State{SteppedAt: start.Add(4 * time.Second), Rollouts: []rollout.Rollout{{ID: "ro_1", Kind: rollout.Shutdown, Status: rollout.Rolling}}}
+	m := newMetrics()
+	m.Stepped("scout", before, after, rollout.Effects{Acknowledge: []string{"ro_1~claim~a~1"}})
+	if n, sum := summary(t, m, "instruction_acknowledgement_seconds", map[string]string{"type": "deliberate"}); n != 1 || sum != 4 {
+		t.Errorf("%d acknowledgements of %g s in all, want one of 4 s", n, sum)
 	}
 }
 

@@ -57,7 +57,7 @@ func acknowledgements(eff rollout.Effects) (old, made []string) {
 // saveAgent takes over what the agent's own row holds of the state.
 func (t *tx) saveAgent(s rollout.State) error {
 	row := t.row
-	row.HoldSeen, row.Complete = s.HoldSeen, s.Complete
+	row.HoldSeen, row.Complete, row.Incidents = s.HoldSeen, s.Complete, s.IncidentsMade
 	row.SteppedAt, row.WakeAt = micros(s.SteppedAt), micros(s.WakeAt)
 	var err error
 	if row.Hold, err = document(s.Hold); err != nil {

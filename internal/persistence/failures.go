@@ -41,7 +41,7 @@ func (s *Store) Failures(ctx context.Context, limit int) ([]Failure, error) {
 		if err := r.list(&rows, `SELECT agent_id, boot, failed_url, rollout_id, occurrence_id, instruction_id, failure, deadline <= ? AS final
 			FROM instructions WHERE unreported AND acknowledged_at = 0 AND withdrawn_at = 0
 			UNION ALL
-			SELECT agent_id, boot, failed_url, rollout_id, occurrence_id, instruction_id, failure, true
+			SELECT agent_id, boot, '', rollout_id, occurrence_id, instruction_id, failure, true
 			FROM instructions WHERE callback <> '' AND callback <> 'delivered' AND NOT undeliverable AND NOT unreported
 				AND acknowledged_at = 0 AND withdrawn_at = 0 AND NOT suspended AND deadline <= ?
 			ORDER BY 1, 6 LIMIT ?`, now, now, bounded(limit)); err != nil {

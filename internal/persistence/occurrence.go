@@ -17,8 +17,14 @@ const occurrenceColumns = `occurrence_id, coordinated, pin, version, callback_ur
 	registered_at, boot, boot_heard, sequence, state, state_since, detail, critical, high, last_sign, has_left, transit_since, conflicts,
 	note_boot, stop_by, woken_by, wait_until, watched`
 
+const selectFleet = `SELECT ` + occurrenceColumns + ` FROM occurrences WHERE agent_id = ? ORDER BY occurrence_id`
+
 // fleet reads the occurrences of an agent, and what is remembered about them.
 func (c *conn) fleet(agentID string) ([]discovery.Occurrence, map[string]rollout.Note, error) {
+	query := selectFleet
+	if c.careful {
+		query += ` {lock}`
+	}
 	var all []discovery.Occurrence
 	notes := map[string]rollout.Note{}
 	err := c.each(func(rows *sql.Rows) error {
@@ -31,7 +37,7 @@ func (c *conn) fleet(agentID string) ([]discovery.Occurrence, map[string]rollout
 			notes[o.ID] = n
 		}
 		return nil
-	}, `SELECT `+occurrenceColumns+` FROM occurrences WHERE agent_id = ? ORDER BY occurrence_id`, agentID)
+	}, query, agentID)
 	return all, notes, err
 }
 

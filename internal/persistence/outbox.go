@@ -95,7 +95,8 @@ var settledColumns = cols(`instruction_id text, fence bigint, outcome text, call
 	delivered_at bigint, status bigint, duration bigint, failure text, url text`)
 
 // Settle implements dispatch.Outbox. An address that answered 410 and whatever
-// could not be delivered is for Failures to report.
+// could not be delivered is for Failures to report. The fence moves on, so that
+// the same settlement said again changes nothing.
 func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 	if len(settled) == 0 {
 		return nil
@@ -106,7 +107,12 @@ func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 			return err
 		}
 		rows := settledColumns.rows(len(settled))
+		seen := make(map[string]bool, len(settled))
 		for _, x := range settled {
+			if seen[x.Delivery.ID] {
+				continue // the first settlement moves the fence on
+			}
+			seen[x.Delivery.ID] = true
 			if err := addSettled(rows, x, m.now); err != nil {
 				return err
 			}
@@ -117,7 +123,7 @@ func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 			WHERE i.callback = 'due' AND r.tried = 1 ON CONFLICT DO NOTHING`, micros(m.now), rows); err != nil {
 			return err
 		}
-		_, err = c.exec(`UPDATE instructions SET callback = r.callback, attempt = attempt + r.tried, visible_at = r.visible_at,
+		_, err = c.exec(`UPDATE instructions SET fence = instructions.fence + 1, callback = r.callback, attempt = attempt + r.tried, visible_at = r.visible_at,
 				delivered_at = r.delivered_at,
 				unreported = CASE WHEN r.tried = 0 THEN unreported WHEN r.failure = '' THEN false
 					WHEN r.failure = instructions.failure AND r.outcome = 'retry' THEN unreported ELSE true END,

@@ -110,6 +110,9 @@ type conn struct {
 	outer context.Context // of the transaction
 	pool  *pool
 	tx    *sqlx.Tx
+	// careful: what this transaction had read was changed before it could write
+	// it; now it locks what it reads.
+	careful bool
 }
 
 // exec runs a statement and returns how many rows it changed.

@@ -21,7 +21,11 @@ const maxAttempts = 8
 func (s *Store) writing(ctx context.Context, what string, fn func(c *conn) error) error {
 	var err error
 	for range maxAttempts {
-		if err = s.once(ctx, s.write, fn); err == nil || !again(err) {
+		careful := errors.Is(err, errConflict)
+		if err = s.once(ctx, s.write, func(c *conn) error {
+			c.careful = careful
+			return fn(c)
+		}); err == nil || !again(err) {
 			break
 		}
 		s.log.DebugContext(ctx, "run again", "what", what, "cause", err)
@@ -101,6 +105,7 @@ type agentRow struct {
 	SteppedAt int64  `db:"stepped_at"`
 	HoldSeen  int64  `db:"hold_seen"`
 	Complete  bool   `db:"complete"`
+	Incidents int64  `db:"incidents_made"`
 	HeadSeq   int64  `db:"head_seq"`
 	HeadHash  string `db:"head_hash"`
 	Profile   string `db:"profile"`
@@ -113,7 +118,7 @@ type agentRow struct {
 	StoppedBy  string `db:"stopped_by"`
 }
 
-const agentColumns = `agent_id, version, wake_at, stepped_at, hold_seen, complete, head_seq, head_hash, profile, hold, standing, last_stop,
+const agentColumns = `agent_id, version, wake_at, stepped_at, hold_seen, complete, incidents_made, head_seq, head_hash, profile, hold, standing, last_stop,
 	hold_of, standing_of, stopped_by`
 
 // lockAgent locks and reads an agent's row, and makes it before if that is
@@ -148,7 +153,7 @@ func readAgent(c *conn, agentID string) (agentRow, error) {
 // state reads what the row itself holds of an agent's state.
 func (row agentRow) state() (rollout.State, error) {
 	s := rollout.State{
-		AgentID: row.AgentID, HoldSeen: row.HoldSeen, Complete: row.Complete,
+		AgentID: row.AgentID, HoldSeen: row.HoldSeen, Complete: row.Complete, IncidentsMade: row.Incidents,
 		SteppedAt: instant(row.SteppedAt), WakeAt: instant(row.WakeAt),
 	}
 	for _, d := range []struct {

@@ -67,8 +67,8 @@ func (t *tx) flush() error {
 	}
 	t.row.Version++
 	r := &t.row
-	if _, err := t.exec(`UPDATE agents SET version = ?, wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, head_seq = ?, head_hash = ?
-		WHERE agent_id = ?`, r.Version, r.WakeAt, r.SteppedAt, r.HoldSeen, r.Complete, r.HeadSeq, r.HeadHash, t.agentID); err != nil {
+	if _, err := t.exec(`UPDATE agents SET version = ?, wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, incidents_made = ?, head_seq = ?, head_hash = ?
+		WHERE agent_id = ?`, r.Version, r.WakeAt, r.SteppedAt, r.HoldSeen, r.Complete, r.Incidents, r.HeadSeq, r.HeadHash, t.agentID); err != nil {
 		return err
 	}
 	if t.documents {

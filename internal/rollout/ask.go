@@ -107,8 +107,10 @@ func (w *world) directWithin(r *Rollout, o *discovery.Occurrence) (Answer, bool)
 
 // openWakeup opens a wakeup that the asker decides (row 8).
 func (w *world) openWakeup(o *discovery.Occurrence, c Ask) Answer {
-	r := w.create(Request{ULID: c.ULID, Kind: Wakeup, Actor: occurrenceActor(o.ID), Consent: ConsentRequired, OnTimeout: TimeoutFails,
-		Reason: "occurrence " + o.ID + " asked to wake up"})
+	r := w.create(Request{
+		ULID: c.ULID, Kind: Wakeup, Actor: occurrenceActor(o.ID), Consent: ConsentRequired, OnTimeout: TimeoutFails,
+		Reason: "occurrence " + o.ID + " asked to wake up",
+	})
 	w.enterDeciding(r)
 	w.grant(r, o, true)
 	answer := w.handClaim(r, o, reasonOpened)

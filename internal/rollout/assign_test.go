@@ -41,8 +41,10 @@ func groups(waves []rollout.Wave) string {
 // the formula: explorer 1, early adopters max(1, floor(0.30 n)) and never more
 // than remain, general the rest.
 func TestDefaultSizes(t *testing.T) {
-	table := map[int][3]int{1: {1, 0, 0}, 2: {1, 1, 0}, 3: {1, 1, 1}, 4: {1, 1, 2}, 5: {1, 1, 3}, 6: {1, 1, 4}, 7: {1, 2, 4},
-		9: {1, 2, 6}, 10: {1, 3, 6}, 20: {1, 6, 13}, 100: {1, 30, 69}}
+	table := map[int][3]int{
+		1: {1, 0, 0}, 2: {1, 1, 0}, 3: {1, 1, 1}, 4: {1, 1, 2}, 5: {1, 1, 3}, 6: {1, 1, 4}, 7: {1, 2, 4},
+		9: {1, 2, 6}, 10: {1, 3, 6}, 20: {1, 6, 13}, 100: {1, 30, 69},
+	}
 	for n := 1; n <= 500; n++ {
 		early := min(max(1, n*30/100), n-1)
 		want := [3]int{1, early, n - 1 - early}
@@ -69,48 +71,100 @@ func TestDefaultSizes(t *testing.T) {
 	}
 }
 
-// TestAssign is rules 3.1 and 3.3 to 3.6: order, decider, pins, stale ones, open
-// places, and any number of waves.
+// assignCase is a roster, and who is put where.
+type assignCase struct {
+	name   string
+	roster rollout.Roster
+	want   string
+}
+
+func orderCases() []assignCase {
+	return []assignCase{
+		{"3.1: in order", rollout.Roster{Live: crew("default", "a", "b", "c"), Places: 4}, "explorer(1): default, early_adopter(1): a, general(2): b c"},
+		{
+			"3.1: the decider speaks first and goes first",
+			rollout.Roster{Live: crew("a", "b", "c"), Decider: "c", Places: 3},
+			"explorer(1): c, early_adopter(1): a, general(1): b",
+		},
+		{
+			"3.1: a decider that is not live moves nobody",
+			rollout.Roster{Live: crew("a", "b", "c"), Stale: crew("d"), Decider: "d", Places: 3},
+			"explorer(1): a, early_adopter(1): b, general(1): c d",
+		},
+		{
+			"3.1: stale ones do not count for n and go to the end of the last wave",
+			rollout.Roster{Live: crew("b", "c", "d"), Stale: crew("a", "e"), Places: 3},
+			"explorer(1): b, early_adopter(1): c, general(1): d a e",
+		},
+		{
+			"3.1: of the last wave that has a place",
+			rollout.Roster{Live: crew("b", "c"), Stale: crew("a"), Places: 2},
+			"explorer(1): b, early_adopter(1): c a, general skipped",
+		},
+		{
+			"3.1: the only wave that has one",
+			rollout.Roster{Live: crew("b"), Stale: crew("a"), Places: 1},
+			"explorer(1): b a, early_adopter skipped, general skipped",
+		},
+		{
+			"3.1: nobody live leaves the stale ones to wave 1",
+			rollout.Roster{Stale: crew("a", "b")},
+			"explorer(0): a b, early_adopter skipped, general skipped",
+		},
+		{"3.6: nobody at all", rollout.Roster{}, "explorer skipped, early_adopter skipped, general skipped"},
+	}
+}
+
+func pinCases() []assignCase {
+	return []assignCase{
+		{
+			"3.4: live pinned ones fill their wave first",
+			rollout.Roster{Live: crew("a", "b/general", "c/explorer", "d"), Places: 4},
+			"explorer(1): c, early_adopter(1): a, general(2): b d",
+		},
+		{
+			"3.4: beyond its size they count as unpinned",
+			rollout.Roster{Live: crew("a/explorer", "b/explorer", "c"), Places: 3},
+			"explorer(1): a, early_adopter(1): b, general(1): c",
+		},
+		{
+			"3.4: the decider outranks them",
+			rollout.Roster{Live: crew("a/explorer", "b", "c"), Decider: "b", Places: 3},
+			"explorer(1): b, early_adopter(1): a, general(1): c",
+		},
+		{
+			"3.4: the decider's own pin counts for nothing",
+			rollout.Roster{Live: crew("a", "b/general", "c"), Decider: "b", Places: 3},
+			"explorer(1): b, early_adopter(1): a, general(1): c",
+		},
+		{
+			"3.4: a pin to a group that the plan lacks is none",
+			rollout.Roster{Live: crew("a/pioneer", "b", "c"), Places: 3},
+			"explorer(1): a, early_adopter(1): b, general(1): c",
+		},
+		{
+			"3.4: a pin of a stale one is none",
+			rollout.Roster{Live: crew("b", "c", "d"), Stale: crew("a/explorer"), Places: 3},
+			"explorer(1): b, early_adopter(1): c, general(1): d a",
+		},
+		{
+			"3.5: places without an occurrence stay open",
+			rollout.Roster{Live: crew("a", "b", "c"), Places: 9},
+			"explorer(1): a, early_adopter(2): b c, general(6):",
+		},
+		{
+			"3.5: stale ones take no open place",
+			rollout.Roster{Live: crew("a"), Stale: crew("z"), Places: 5},
+			"explorer(1): a, early_adopter(1):, general(3): z",
+		},
+	}
+}
+
+// TestAssign is rules 3.1, 3.4, 3.5 and 3.6: order, decider, pins, stale ones and
+// open places, with the default plan.
 func TestAssign(t *testing.T) {
-	three := rollout.DefaultPlan()
-	for _, c := range []struct {
-		name   string
-		plan   []rollout.Group
-		roster rollout.Roster
-		want   string
-	}{
-		{"3.1: in order", three, rollout.Roster{Live: crew("default", "a", "b", "c"), Places: 4}, "explorer(1): default, early_adopter(1): a, general(2): b c"},
-		{"3.1: the decider speaks first and goes first", three, rollout.Roster{Live: crew("a", "b", "c"), Decider: "c", Places: 3},
-			"explorer(1): c, early_adopter(1): a, general(1): b"},
-		{"3.1: a decider that is not live moves nobody", three, rollout.Roster{Live: crew("a", "b", "c"), Stale: crew("d"), Decider: "d", Places: 3},
-			"explorer(1): a, early_adopter(1): b, general(1): c d"},
-		{"3.1: stale ones do not count for n and go to the end of the last wave", three,
-			rollout.Roster{Live: crew("b", "c", "d"), Stale: crew("a", "e"), Places: 3}, "explorer(1): b, early_adopter(1): c, general(1): d a e"},
-		{"3.1: of the last wave that has a place", three, rollout.Roster{Live: crew("b", "c"), Stale: crew("a"), Places: 2},
-			"explorer(1): b, early_adopter(1): c a, general skipped"},
-		{"3.1: the only wave that has one", three, rollout.Roster{Live: crew("b"), Stale: crew("a"), Places: 1},
-			"explorer(1): b a, early_adopter skipped, general skipped"},
-		{"3.1: nobody live leaves the stale ones to wave 1", three, rollout.Roster{Stale: crew("a", "b")},
-			"explorer(0): a b, early_adopter skipped, general skipped"},
-		{"3.6: nobody at all", three, rollout.Roster{}, "explorer skipped, early_adopter skipped, general skipped"},
-		{"3.4: live pinned ones fill their wave first", three, rollout.Roster{Live: crew("a", "b/general", "c/explorer", "d"), Places: 4},
-			"explorer(1): c, early_adopter(1): a, general(2): b d"},
-		{"3.4: beyond its size they count as unpinned", three, rollout.Roster{Live: crew("a/explorer", "b/explorer", "c"), Places: 3},
-			"explorer(1): a, early_adopter(1): b, general(1): c"},
-		{"3.4: the decider outranks them", three, rollout.Roster{Live: crew("a/explorer", "b", "c"), Decider: "b", Places: 3},
-			"explorer(1): b, early_adopter(1): a, general(1): c"},
-		{"3.4: the decider's own pin counts for nothing", three, rollout.Roster{Live: crew("a", "b/general", "c"), Decider: "b", Places: 3},
-			"explorer(1): b, early_adopter(1): a, general(1): c"},
-		{"3.4: a pin to a group that the plan lacks is none", three, rollout.Roster{Live: crew("a/pioneer", "b", "c"), Places: 3},
-			"explorer(1): a, early_adopter(1): b, general(1): c"},
-		{"3.4: a pin of a stale one is none", three, rollout.Roster{Live: crew("b", "c", "d"), Stale: crew("a/explorer"), Places: 3},
-			"explorer(1): b, early_adopter(1): c, general(1): d a"},
-		{"3.5: places without an occurrence stay open", three, rollout.Roster{Live: crew("a", "b", "c"), Places: 9},
-			"explorer(1): a, early_adopter(2): b c, general(6):"},
-		{"3.5: stale ones take no open place", three, rollout.Roster{Live: crew("a"), Stale: crew("z"), Places: 5},
-			"explorer(1): a, early_adopter(1):, general(3): z"},
-	} {
-		if got := groups(rollout.Assign(c.plan, c.roster)); got != c.want {
+	for _, c := range append(orderCases(), pinCases()...) {
+		if got := groups(rollout.Assign(rollout.DefaultPlan(), c.roster)); got != c.want {
 			t.Errorf("%s:\n got %s\nwant %s", c.name, got, c.want)
 		}
 	}
@@ -166,8 +220,12 @@ func TestWakeupIsSizedByExpected(t *testing.T) {
 		kind     rollout.Kind
 		want     int
 	}{
-		{0, rollout.Wakeup, 4}, {9, rollout.Wakeup, 9}, {2, rollout.Wakeup, 4},
-		{0, rollout.Shutdown, 4}, {9, rollout.Shutdown, 4}, {2, rollout.Shutdown, 4},
+		{0, rollout.Wakeup, 4},
+		{9, rollout.Wakeup, 9},
+		{2, rollout.Wakeup, 4},
+		{0, rollout.Shutdown, 4},
+		{9, rollout.Shutdown, 4},
+		{2, rollout.Shutdown, 4},
 	} {
 		s := newStage(t)
 		s.state.Profile.Expected = c.expected

@@ -156,8 +156,10 @@ func (w *world) firstCandidate(except []string) *discovery.Occurrence {
 func (w *world) grant(r *Rollout, o *discovery.Occurrence, asked bool) {
 	r.Grants++
 	r.Round = append(r.Round, o.ID)
-	r.Claim = &Claim{OccurrenceID: o.ID, Boot: o.Boot, Number: r.Grants, Token: w.token(r), GrantedAt: w.now,
-		ExpiresAt: w.now.Add(w.in.Settings.ClaimLease), Acknowledged: asked}
+	r.Claim = &Claim{
+		OccurrenceID: o.ID, Boot: o.Boot, Number: r.Grants, Token: w.token(r), GrantedAt: w.now,
+		ExpiresAt: w.now.Add(w.in.Settings.ClaimLease), Acknowledged: asked,
+	}
 	r.Task.Status = TaskActive
 	r.UpdatedAt = w.now
 	w.record(Event{Type: "claim.granted", RolloutID: r.ID, OccurrenceID: o.ID, Data: map[string]any{"number": r.Grants, "asked": asked}})
@@ -174,8 +176,10 @@ func (w *world) token(r *Rollout) string {
 
 // dropClaim takes the claim back.
 func (w *world) dropClaim(r *Rollout, cause string) {
-	w.record(Event{Type: "claim.ended", RolloutID: r.ID, OccurrenceID: r.Claim.OccurrenceID,
-		Data: map[string]any{"number": r.Claim.Number, "cause": cause}})
+	w.record(Event{
+		Type: "claim.ended", RolloutID: r.ID, OccurrenceID: r.Claim.OccurrenceID,
+		Data: map[string]any{"number": r.Claim.Number, "cause": cause},
+	})
 	if r.Claim.InstructionID != "" {
 		w.withdraw(Withdrawal{InstructionID: r.Claim.InstructionID})
 	}
@@ -194,8 +198,10 @@ func (w *world) acknowledgeClaim(r *Rollout) {
 	if r.Claim.InstructionID != "" {
 		w.eff.Acknowledge = append(w.eff.Acknowledge, r.Claim.InstructionID)
 	}
-	w.record(Event{Type: "claim.acknowledged", RolloutID: r.ID, OccurrenceID: r.Claim.OccurrenceID,
-		Actor: occurrenceActor(r.Claim.OccurrenceID), Data: map[string]any{"number": r.Claim.Number}})
+	w.record(Event{
+		Type: "claim.acknowledged", RolloutID: r.ID, OccurrenceID: r.Claim.OccurrenceID,
+		Actor: occurrenceActor(r.Claim.OccurrenceID), Data: map[string]any{"number": r.Claim.Number},
+	})
 }
 
 func occurrenceActor(id string) string { return "occurrence:" + id }

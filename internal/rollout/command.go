@@ -38,7 +38,7 @@ func (c Order) apply(w *world) error {
 	}
 	w.eff.Answer = Answer{RolloutID: r.ID}
 	switch {
-	case r.Kind == Emergency:
+	case r.Kind == Emergency || c.Wave < 0:
 		return r.notAllowed(string(c.Control))
 	case c.already(r):
 		return nil

@@ -93,10 +93,16 @@ func TestCommandsLeadTo(t *testing.T) {
 		command rollout.Control
 		to      rollout.Status
 	}{
-		{rollout.Deciding, rollout.Abort, rollout.Aborted}, {rollout.Deferred, rollout.Abort, rollout.Aborted},
-		{rollout.Rolling, rollout.Pause, rollout.Paused}, {rollout.Rolling, rollout.Promote, rollout.Rolling}, {rollout.Rolling, rollout.Abort, rollout.Aborted},
-		{rollout.Paused, rollout.Resume, rollout.Rolling}, {rollout.Paused, rollout.Abort, rollout.Aborted},
-		{rollout.Halted, rollout.Retry, rollout.Rolling}, {rollout.Halted, rollout.Promote, rollout.Rolling}, {rollout.Halted, rollout.Abort, rollout.Aborted},
+		{rollout.Deciding, rollout.Abort, rollout.Aborted},
+		{rollout.Deferred, rollout.Abort, rollout.Aborted},
+		{rollout.Rolling, rollout.Pause, rollout.Paused},
+		{rollout.Rolling, rollout.Promote, rollout.Rolling},
+		{rollout.Rolling, rollout.Abort, rollout.Aborted},
+		{rollout.Paused, rollout.Resume, rollout.Rolling},
+		{rollout.Paused, rollout.Abort, rollout.Aborted},
+		{rollout.Halted, rollout.Retry, rollout.Rolling},
+		{rollout.Halted, rollout.Promote, rollout.Rolling},
+		{rollout.Halted, rollout.Abort, rollout.Aborted},
 	} {
 		s, id := in(t, c.from)
 		ok(t, s.order(id, c.command, 1))

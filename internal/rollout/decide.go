@@ -61,8 +61,10 @@ func (c GiveVerdict) check(w *world, r *Rollout) error {
 	case !r.Status.undecided():
 		return r.notAllowed("decide")
 	case c.Verdict == Defer && !c.UntilWall.IsZero() && !c.UntilWall.After(w.wall()):
-		return &discovery.Refusal{Code: CodeInvalid, Detail: "until lies in the past",
-			Fields: []discovery.FieldError{{Pointer: "/until", Detail: "a time that lies ahead"}}}
+		return &discovery.Refusal{
+			Code: CodeInvalid, Detail: "until lies in the past",
+			Fields: []discovery.FieldError{{Pointer: "/until", Detail: "a time that lies ahead"}},
+		}
 	}
 	return nil
 }
@@ -137,8 +139,10 @@ func (w *world) deferralOver(r *Rollout) bool {
 }
 
 func (w *world) failDeferred(r *Rollout) {
-	w.open(Incident{Type: IncidentDeferralLimit, RolloutID: r.ID,
-		Detail: "undecided " + w.in.Settings.DeferralLimit.String() + " after it was first deferred"})
+	w.open(Incident{
+		Type: IncidentDeferralLimit, RolloutID: r.ID,
+		Detail: "undecided " + w.in.Settings.DeferralLimit.String() + " after it was first deferred",
+	})
 	w.end(r, Failed, "", "the deferral limit passed without a decision")
 }
 
@@ -146,12 +150,16 @@ func (w *world) failDeferred(r *Rollout) {
 // request said that silence accepts (rule 5.6).
 func (w *world) endSilence(r *Rollout) {
 	if r.OnTimeout == TimeoutAccepts {
-		w.decide(r, Decision{Verdict: Accept, Actor: "system:decision_timeout",
-			Reasoning: "nobody decided in time, and the request takes silence for consent", DecidedAt: w.now}, time.Time{})
+		w.decide(r, Decision{
+			Verdict: Accept, Actor: "system:decision_timeout",
+			Reasoning: "nobody decided in time, and the request takes silence for consent", DecidedAt: w.now,
+		}, time.Time{})
 		return
 	}
-	w.open(Incident{Type: IncidentDecisionTimeout, RolloutID: r.ID,
-		Detail: "nobody decided within " + w.in.Settings.DecisionTimeout.String()})
+	w.open(Incident{
+		Type: IncidentDecisionTimeout, RolloutID: r.ID,
+		Detail: "nobody decided within " + w.in.Settings.DecisionTimeout.String(),
+	})
 	w.end(r, Failed, "", "the decision timeout passed without a decision")
 }
 
@@ -160,14 +168,18 @@ func (w *world) endSilence(r *Rollout) {
 // (rule 4.24).
 func (w *world) decideAlone(r *Rollout, c GiveVerdict) error {
 	v, m := r.member(c.OccurrenceID)
+	o := w.in.Fleet.Get(c.OccurrenceID)
 	switch {
 	case m != nil && m.Refused && m.InstructionID == c.Token && c.Verdict == Reject:
 		return nil
-	case r.Status.Final() || m == nil || m.InstructionID != c.Token || m.Status == MemberSkipped:
+	case r.Status.Final() || m == nil || m.InstructionID != c.Token || !m.Status.InFlight(),
+		o == nil || o.Boot != m.Boot || !r.now(w.now).Before(m.Deadline):
 		return discovery.Refuse(CodeClaimLost, "this is not the occurrence's present instruction")
 	case c.Verdict == Defer:
-		return &discovery.Refusal{Code: CodeInvalid, Detail: "an occurrence that decides for itself accepts or rejects",
-			Fields: []discovery.FieldError{{Pointer: "/verdict", Detail: "accept or reject"}}}
+		return &discovery.Refusal{
+			Code: CodeInvalid, Detail: "an occurrence that decides for itself accepts or rejects",
+			Fields: []discovery.FieldError{{Pointer: "/verdict", Detail: "accept or reject"}},
+		}
 	}
 	if m.AcknowledgedAt.IsZero() {
 		w.acknowledgeMember(r, v, m)

@@ -80,8 +80,10 @@ func verdictOf(id string, v rollout.Verdict) rollout.GiveVerdict {
 
 func deferral(s *stage, id string, until time.Time) rollout.GiveVerdict {
 	c := s.claimOf(id)
-	return rollout.GiveVerdict{RolloutID: id, OccurrenceID: c.OccurrenceID, Token: c.Token, Verdict: rollout.Defer, UntilWall: until,
-		Reasoning: "not now", Actor: "occurrence:" + c.OccurrenceID}
+	return rollout.GiveVerdict{
+		RolloutID: id, OccurrenceID: c.OccurrenceID, Token: c.Token, Verdict: rollout.Defer, UntilWall: until,
+		Reasoning: "not now", Actor: "occurrence:" + c.OccurrenceID,
+	}
 }
 
 func aborting(id string) rollout.Order {

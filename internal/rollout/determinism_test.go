@@ -12,7 +12,7 @@ import (
 func TestPure(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t, true)
-		for range rapid.IntRange(1, 30).Draw(t, "acts") {
+		for range 1 + evenly(t, "acts", 30) {
 			m.act()
 		}
 		m.settle()

@@ -10,6 +10,9 @@ import (
 type agenda struct {
 	after time.Time
 	first time.Time
+	// timersOnly leaves out when somebody would stop being live: every heartbeat
+	// moves that.
+	timersOnly bool
 }
 
 func (a *agenda) add(at time.Time) {
@@ -49,9 +52,14 @@ func (w *world) nextDue(after time.Time) (time.Time, bool) {
 // lapse adds when an occurrence stops being live: it is live up to and with the
 // liveness timeout (rule 2.9).
 func (w *world) lapse(a *agenda, o *discovery.Occurrence) {
-	if o != nil && !o.HasStopped() {
+	if !a.timersOnly && o != nil && !o.HasStopped() {
 		a.since(o.LastSign, w.in.Settings.LivenessTimeout+time.Microsecond)
 	}
+}
+
+// disappearance adds when an occurrence is gone if it is not heard (rule 2.9).
+func (w *world) disappearance(a *agenda, o *discovery.Occurrence) {
+	a.since(o.LastSign, max(w.in.Settings.DiscoveryWindow, w.in.Settings.LivenessTimeout)+time.Microsecond)
 }
 
 func (w *world) dueDeciding(a *agenda, r *Rollout) {
@@ -80,6 +88,7 @@ func (w *world) dueRolling(a *agenda, r *Rollout) {
 		a.since(v.WaitingSince, v.Timeout)
 		if prev != nil {
 			a.since(v.WaitingSince, prev.Timeout)
+			w.dueFreshness(a, r, v, prev)
 		}
 	}
 	for i := range r.Waves {
@@ -92,9 +101,13 @@ func (w *world) dueRolling(a *agenda, r *Rollout) {
 			if !v.started() || m.Status == MemberSkipped {
 				continue
 			}
-			a.add(m.Deadline)
-			a.since(m.ErrorSince, w.in.Settings.LivenessTimeout)
-			a.since(m.StoppedSince, w.in.Settings.LivenessTimeout)
+			if m.Status.InFlight() || r.Kind == Emergency {
+				a.add(m.Deadline)
+			}
+			if r.Kind == Wakeup && m.Status != MemberReached {
+				a.since(m.ErrorSince, w.in.Settings.LivenessTimeout)
+				a.since(m.StoppedSince, w.in.Settings.LivenessTimeout)
+			}
 			if v.Status == WaveRunning {
 				a.since(m.Deadline, v.StableFor)
 				a.since(m.HealthySince, v.StableFor)
@@ -102,6 +115,19 @@ func (w *world) dueRolling(a *agenda, r *Rollout) {
 		}
 	}
 	w.dueMembers(a, r)
+}
+
+// dueFreshness adds when the members of the wave before, whose health is asked for
+// again, would not have been heard within the last two heartbeat intervals (4.10).
+func (w *world) dueFreshness(a *agenda, r *Rollout, v, prev *Wave) {
+	if a.timersOnly || v.WaitingSince.IsZero() || r.stopping() || prev.mayBeFollowed() {
+		return
+	}
+	for i := range prev.Members {
+		if o := w.in.Fleet.Get(prev.Members[i].OccurrenceID); o != nil && prev.Members[i].Counts {
+			a.since(o.LastSign, 2*w.in.Settings.HeartbeatInterval+time.Microsecond)
+		}
+	}
 }
 
 func (w *world) dueMembers(a *agenda, r *Rollout) {
@@ -145,12 +171,13 @@ func (w *world) dueIncident(a *agenda, i Incident, o *discovery.Occurrence) {
 	switch i.Type {
 	case IncidentKeepsRestarting:
 		a.since(o.BootHeard, w.in.Settings.StuckAfter)
+		w.disappearance(a, o)
 	case IncidentIdentityConflict:
 		a.since(o.Conflicts[len(o.Conflicts)-1], w.in.Settings.DiscoveryWindow)
 	case IncidentMemberStuck, IncidentStraggler, IncidentOccurrenceStuck:
 		w.lapse(a, o)
 	case IncidentUndeliverable:
-		a.since(o.LastSign, w.in.Settings.DiscoveryWindow+time.Microsecond)
+		w.disappearance(a, o)
 	case IncidentWaveFailed, IncidentDecisionTimeout, IncidentDeferralLimit, IncidentWakeupRefused,
 		IncidentPausedLong, IncidentRestartedWhileHeld, IncidentBelowExpected:
 	}

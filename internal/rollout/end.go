@@ -73,7 +73,10 @@ func (w *world) end(r *Rollout, status Status, actor, why string) {
 	if !r.decided() {
 		r.Task.Status = TaskFailed // ended undecided (rule 5.1)
 	}
-	r.Claim = nil
+	if r.Claim != nil {
+		w.letOut(r.Claim.OccurrenceID)
+		r.Claim = nil
+	}
 	for i := range r.Waves {
 		v := &r.Waves[i]
 		switch v.Status {
@@ -83,6 +86,7 @@ func (w *world) end(r *Rollout, status Status, actor, why string) {
 		}
 		for j := range v.Members {
 			w.cancel(r, &v.Members[j])
+			w.letOut(v.Members[j].OccurrenceID)
 		}
 	}
 	if !r.Started() {
@@ -99,10 +103,22 @@ func (w *world) end(r *Rollout, status Status, actor, why string) {
 	w.afterEnd(r)
 }
 
+// letOut notes that an occurrence is outside any rollout again: only from now on
+// may it count as stuck (9.2).
+func (w *world) letOut(occurrence string) {
+	if o := w.in.Fleet.Get(occurrence); o != nil && !o.TransitSince.IsZero() {
+		w.note(o, func(n *Note) {
+			if w.now.After(n.WaitUntil) {
+				n.WaitUntil = w.now
+			}
+		})
+	}
+}
+
 // cancel ends a member's part in a rollout that has ended. A stop that was
 // withdrawn before it was acknowledged never counts against its boot (6.2).
 func (w *world) cancel(r *Rollout, m *Member) {
-	if r.Status != Succeeded && r.Status != Partial && m.Told && m.AcknowledgedAt.IsZero() && !m.Clean {
+	if r.Status != Succeeded && r.Status != Partial && m.Told && m.HeardBoot != m.Boot && !m.Clean {
 		w.forgetTold(r, m.OccurrenceID)
 	}
 	if m.Status == MemberPending || m.Status.InFlight() {

@@ -8,69 +8,129 @@ import (
 	"github.com/cirisai/orchestrator/internal/rollout"
 )
 
+// outcomeCase is what happens to a rollout of three, and how it ends.
+type outcomeCase struct {
+	name string
+	plan []rollout.Group
+	do   func(s *stage)
+	want rollout.Status
+}
+
+func stopped(s *stage, list ...string) {
+	for _, o := range list {
+		s.report(o, discovery.Stopped)
+	}
+}
+
+func atWork(s *stage, list ...string) {
+	for _, o := range list {
+		s.report(o, discovery.Work)
+	}
+}
+
+func shutdownOutcomes() []outcomeCase {
+	return []outcomeCase{
+		{
+			"all stopped cleanly",
+			[]rollout.Group{groupOf("a", remaining())},
+			func(s *stage) { stopped(s, ids(3)...) }, rollout.Succeeded,
+		},
+		{
+			"one left while its wave waited",
+			[]rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(10*time.Second))},
+			func(s *stage) { stopped(s, "o1"); s.leave("o2"); s.keepAlive(10 * time.Second); stopped(s, "o3") }, rollout.Succeeded,
+		},
+		{
+			"one was stale when its wave started: it may be running",
+			[]rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(time.Minute))},
+			func(s *stage) { stopped(s, "o1"); s.silent("o2"); s.keepAlive(time.Minute); stopped(s, "o3") }, rollout.Partial,
+		},
+		{
+			"one unclean",
+			[]rollout.Group{groupOf("a", remaining())},
+			func(s *stage) { stopped(s, "o1", "o2"); s.silent("o3"); s.keepAlive(31 * time.Second) }, rollout.Partial,
+		},
+		{
+			"one unclean where that will do",
+			[]rollout.Group{groupOf("a", remaining(), uncleanWillDo)},
+			func(s *stage) { stopped(s, "o1", "o2"); s.silent("o3"); s.keepAlive(31 * time.Second) }, rollout.Succeeded,
+		},
+		{
+			"unclean will do in another wave",
+			[]rollout.Group{groupOf("a", sized(2)), groupOf("b", remaining(), uncleanWillDo)},
+			func(s *stage) { stopped(s, "o1"); s.silent("o2"); s.keepAlive(31 * time.Second); stopped(s, "o3") }, rollout.Partial,
+		},
+		{
+			"one failed",
+			[]rollout.Group{groupOf("a", remaining())},
+			func(s *stage) { stopped(s, "o1", "o2"); s.keepAlive(5 * time.Minute) }, rollout.Partial,
+		},
+		{
+			"nobody reached",
+			[]rollout.Group{groupOf("a", remaining(), onFailure(rollout.GoOn))},
+			func(s *stage) { s.keepAlive(5 * time.Minute) }, rollout.Failed,
+		},
+		{
+			"a wave failed and everybody stopped in the end",
+			[]rollout.Group{groupOf("a", sized(1), onFailure(rollout.GoOn)), groupOf("b", remaining())},
+			func(s *stage) { s.keepAlive(5 * time.Minute); stopped(s, ids(3)...) }, rollout.Partial,
+		},
+	}
+}
+
+func wakeupOutcomes() []outcomeCase {
+	return []outcomeCase{
+		{
+			"all at work",
+			[]rollout.Group{groupOf("a", remaining())},
+			func(s *stage) { atWork(s, ids(3)...) }, rollout.Succeeded,
+		},
+		{
+			"a lost member counts as failed",
+			[]rollout.Group{groupOf("a", remaining())},
+			func(s *stage) { atWork(s, "o1", "o2"); s.silent("o3"); s.keepAlive(31 * time.Second) }, rollout.Partial,
+		},
+		{
+			"one failed",
+			[]rollout.Group{groupOf("a", remaining())},
+			func(s *stage) { atWork(s, "o1", "o2"); s.keepAlive(5 * time.Minute) }, rollout.Partial,
+		},
+		{
+			"nobody reached",
+			[]rollout.Group{groupOf("a", remaining(), onFailure(rollout.GoOn))},
+			func(s *stage) { s.keepAlive(5 * time.Minute) }, rollout.Failed,
+		},
+		{
+			"one left before its wave",
+			[]rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(10*time.Second))},
+			func(s *stage) { atWork(s, "o1"); s.leave("o2"); s.keepAlive(10 * time.Second); atWork(s, "o3") }, rollout.Succeeded,
+		},
+		{
+			"one was stale before its wave",
+			[]rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(time.Minute))},
+			func(s *stage) { atWork(s, "o1"); s.silent("o2"); s.keepAlive(time.Minute); atWork(s, "o3") }, rollout.Succeeded,
+		},
+	}
+}
+
 // TestOutcomes is rule 4.16: how a rollout ends once every wave is settled and no
 // member is pending or in flight.
 func TestOutcomes(t *testing.T) {
-	stopped := func(s *stage, list ...string) {
-		for _, o := range list {
-			s.report(o, discovery.Stopped)
-		}
-	}
-	atWork := func(s *stage, list ...string) {
-		for _, o := range list {
-			s.report(o, discovery.Work)
-		}
-	}
-	for _, c := range []struct {
-		name string
-		kind rollout.Kind
-		plan []rollout.Group
-		do   func(s *stage)
-		want rollout.Status
-	}{
-		{"all stopped cleanly", rollout.Shutdown, []rollout.Group{groupOf("a", remaining())},
-			func(s *stage) { stopped(s, ids(3)...) }, rollout.Succeeded},
-		{"one left while its wave waited", rollout.Shutdown, []rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(10*time.Second))},
-			func(s *stage) { stopped(s, "o1"); s.leave("o2"); s.keepAlive(10 * time.Second); stopped(s, "o3") }, rollout.Succeeded},
-		{"one was stale when its wave started: it may be running", rollout.Shutdown, []rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(time.Minute))},
-			func(s *stage) { stopped(s, "o1"); s.silent("o2"); s.keepAlive(time.Minute); stopped(s, "o3") }, rollout.Partial},
-		{"one unclean", rollout.Shutdown, []rollout.Group{groupOf("a", remaining())},
-			func(s *stage) { stopped(s, "o1", "o2"); s.silent("o3"); s.keepAlive(31 * time.Second) }, rollout.Partial},
-		{"one unclean where that will do", rollout.Shutdown, []rollout.Group{groupOf("a", remaining(), uncleanWillDo)},
-			func(s *stage) { stopped(s, "o1", "o2"); s.silent("o3"); s.keepAlive(31 * time.Second) }, rollout.Succeeded},
-		{"unclean will do in another wave", rollout.Shutdown, []rollout.Group{groupOf("a", sized(2)), groupOf("b", remaining(), uncleanWillDo)},
-			func(s *stage) { stopped(s, "o1"); s.silent("o2"); s.keepAlive(31 * time.Second); stopped(s, "o3") }, rollout.Partial},
-		{"one failed", rollout.Shutdown, []rollout.Group{groupOf("a", remaining())},
-			func(s *stage) { stopped(s, "o1", "o2"); s.keepAlive(5 * time.Minute) }, rollout.Partial},
-		{"nobody reached", rollout.Shutdown, []rollout.Group{groupOf("a", remaining(), onFailure(rollout.GoOn))},
-			func(s *stage) { s.keepAlive(5 * time.Minute) }, rollout.Failed},
-		{"a wave failed and everybody stopped in the end", rollout.Shutdown, []rollout.Group{groupOf("a", sized(1), onFailure(rollout.GoOn)), groupOf("b", remaining())},
-			func(s *stage) { s.keepAlive(5 * time.Minute); stopped(s, ids(3)...) }, rollout.Partial},
-		{"all at work", rollout.Wakeup, []rollout.Group{groupOf("a", remaining())},
-			func(s *stage) { atWork(s, ids(3)...) }, rollout.Succeeded},
-		{"a lost member counts as failed", rollout.Wakeup, []rollout.Group{groupOf("a", remaining())},
-			func(s *stage) { atWork(s, "o1", "o2"); s.silent("o3"); s.keepAlive(31 * time.Second) }, rollout.Partial},
-		{"one failed", rollout.Wakeup, []rollout.Group{groupOf("a", remaining())},
-			func(s *stage) { atWork(s, "o1", "o2"); s.keepAlive(5 * time.Minute) }, rollout.Partial},
-		{"nobody reached", rollout.Wakeup, []rollout.Group{groupOf("a", remaining(), onFailure(rollout.GoOn))},
-			func(s *stage) { s.keepAlive(5 * time.Minute) }, rollout.Failed},
-		{"one left before its wave", rollout.Wakeup, []rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(10*time.Second))},
-			func(s *stage) { atWork(s, "o1"); s.leave("o2"); s.keepAlive(10 * time.Second); atWork(s, "o3") }, rollout.Succeeded},
-		{"one was stale before its wave", rollout.Wakeup, []rollout.Group{groupOf("a", sized(1)), groupOf("b", remaining(), delayed(time.Minute))},
-			func(s *stage) { atWork(s, "o1"); s.silent("o2"); s.keepAlive(time.Minute); atWork(s, "o3") }, rollout.Succeeded},
-	} {
-		s := newStage(t)
-		s.fleetOf(discovery.Wakeup, ids(3)...)
-		s.idle(ids(3)...)
-		id := ""
-		if c.kind == rollout.Wakeup {
-			id = s.wakeUp(c.plan...)
-		} else {
-			id = s.shut(c.plan...)
-		}
-		c.do(s)
-		if got := s.rollout(id); got.Status != c.want || got.FinishedAt.IsZero() {
-			t.Errorf("%s, %s: it is %s at %s\n%s", c.kind, c.name, got.Status, clock(s.now), s.members(id))
+	for kind, cases := range map[rollout.Kind][]outcomeCase{rollout.Shutdown: shutdownOutcomes(), rollout.Wakeup: wakeupOutcomes()} {
+		for _, c := range cases {
+			s := newStage(t)
+			s.fleetOf(discovery.Wakeup, ids(3)...)
+			s.idle(ids(3)...)
+			id := ""
+			if kind == rollout.Wakeup {
+				id = s.wakeUp(c.plan...)
+			} else {
+				id = s.shut(c.plan...)
+			}
+			c.do(s)
+			if got := s.rollout(id); got.Status != c.want || got.FinishedAt.IsZero() {
+				t.Errorf("%s, %s: it is %s at %s\n%s", kind, c.name, got.Status, clock(s.now), s.members(id))
+			}
 		}
 	}
 }
@@ -162,5 +222,47 @@ func TestNothingLeavesAFinalState(t *testing.T) {
 	}
 	for _, c := range []rollout.Control{rollout.Pause, rollout.Resume, rollout.Promote, rollout.Retry, rollout.Abort} {
 		mustBe(t, string(c), codeOf(t, s.order(id, c, 1)), rollout.CodeNotAllowed)
+	}
+}
+
+// TestPurgedInTheMiddle is rules 4.5, 4.11 and 4.16: who is not even known any more
+// when its wave starts has left as far as a rollout is concerned; who fell silent
+// does not become a clean stop by being forgotten.
+func TestPurgedInTheMiddle(t *testing.T) {
+	for kind, want := range map[rollout.Kind]rollout.Status{rollout.Shutdown: rollout.Partial, rollout.Wakeup: rollout.Partial} {
+		s := newStage(t)
+		s.fleetOf(discovery.Wakeup, ids(4)...)
+		s.idle(ids(4)...)
+		plan := []rollout.Group{groupOf("a", sized(2)), groupOf("b", remaining(), delayed(time.Hour))}
+		id := ""
+		if kind == rollout.Wakeup {
+			id = s.wakeUp(plan...)
+			s.report("o1", discovery.Work)
+		} else {
+			id = s.shut(plan...)
+			s.report("o1", discovery.Stopped)
+		}
+		s.silent("o2", "o3")
+		s.keepAlive(59 * time.Minute)
+		var kept []discovery.Occurrence
+		for _, o := range s.fleet.All() {
+			if o.ID != "o2" && o.ID != "o3" {
+				kept = append(kept, o)
+			}
+		}
+		s.fleet = discovery.NewFleet(s.fleet.Timing, kept)
+		delete(s.actors, "o2")
+		delete(s.actors, "o3")
+		s.must(nil)
+		s.keepAlive(time.Minute)
+		if m := s.place(id, "o3"); m.Status != rollout.MemberSkipped || !m.Departed {
+			t.Errorf("%s: o3 is %s, departed %v", kind, m.Status, m.Departed)
+		}
+		if kind == rollout.Wakeup {
+			s.report("o4", discovery.Work)
+		} else {
+			s.report("o4", discovery.Stopped)
+		}
+		s.wantState(id, want)
 	}
 }

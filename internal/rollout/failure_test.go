@@ -69,7 +69,7 @@ func TestFailsAtTheLastDeadline(t *testing.T) {
 	// Reached late, but stable in time: the last deadline plus stable_for counts.
 	s := newStage(t)
 	s.fleetOf(discovery.Wakeup, "o1")
-	id := s.wakeUp(groupOf("a", remaining(), within(time.Minute), stable(30*time.Second)))
+	s.wakeUp(groupOf("a", remaining(), within(time.Minute), stable(30*time.Second)))
 	s.keepAlive(59 * time.Second)
 	s.report("o1", discovery.Work)
 	s.keepAlive(30 * time.Second)
@@ -78,7 +78,7 @@ func TestFailsAtTheLastDeadline(t *testing.T) {
 	// Broken at the end: there is no time left to be stable for.
 	s = newStage(t)
 	s.fleetOf(discovery.Wakeup, "o1")
-	id = s.wakeUp(groupOf("a", remaining(), within(time.Minute), stable(30*time.Second)))
+	id := s.wakeUp(groupOf("a", remaining(), within(time.Minute), stable(30*time.Second)))
 	s.keepAlive(50 * time.Second)
 	s.report("o1", discovery.Work)
 	s.keepAlive(20 * time.Second)
@@ -95,7 +95,7 @@ func TestFailsAtTheLastDeadline(t *testing.T) {
 		s = newStage(t)
 		s.fleetOf(discovery.Wakeup, "o1", "o2")
 		plan := groupOf("a", remaining(), within(time.Minute), spares(rollout.Count(0)), needs(rollout.Count(2)))
-		if id = ""; kind == rollout.Wakeup {
+		if kind == rollout.Wakeup {
 			id = s.wakeUp(plan)
 		} else {
 			id = s.shut(plan)

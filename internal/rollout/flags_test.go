@@ -135,6 +135,26 @@ func TestCoordinationOffNewBoot(t *testing.T) {
 	s.wantMember(id, "o1", rollout.MemberSkipped)
 }
 
+// TestCoordinationOffTooLate is rules 4.24 and 7.2: an instruction whose deadline
+// has passed, or whose boot was replaced, refuses nothing; in a pause the deadline
+// stands still.
+func TestCoordinationOffTooLate(t *testing.T) {
+	s, id := independentShutdown(t)
+	s.keepAlive(4 * time.Minute)
+	s.boot("new") // it holds the rollout open
+	s.idle("new")
+	ok(t, s.order(id, rollout.Pause, 0))
+	s.keepAlive(time.Hour)
+	ok(t, s.verdict(id, "o1", s.lastTold("o1", rollout.Deliberate).ID, rollout.Reject))
+	s.boot("o3")
+	mustBe(t, "a boot that was replaced", codeOf(t, s.verdict(id, "o3", s.lastTold("o3", rollout.Deliberate).ID, rollout.Reject)), rollout.CodeClaimLost)
+	ok(t, s.order(id, rollout.Resume, 0))
+	s.keepAlive(time.Minute)
+	s.wantMember(id, "o2", rollout.MemberFailed)
+	mustBe(t, "too late", codeOf(t, s.verdict(id, "o2", s.lastTold("o2", rollout.Deliberate).ID, rollout.Reject)), rollout.CodeClaimLost)
+	s.wantMember(id, "o2", rollout.MemberFailed)
+}
+
 // TestCoordinationOffWakeup is rule 4.24: every request to wake is independent,
 // and an operator's wakeup is none that could be carried out.
 func TestCoordinationOffWakeup(t *testing.T) {

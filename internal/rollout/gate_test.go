@@ -16,8 +16,13 @@ func TestGateNumbers(t *testing.T) {
 		need          rollout.Amount
 		members, stop int // of so many, which stop opens the gate
 	}{
-		{rollout.Count(1), 3, 1}, {rollout.Count(2), 3, 2}, {rollout.Count(9), 3, 3},
-		{rollout.Percent(80), 5, 4}, {rollout.Percent(50), 3, 2}, {rollout.Percent(1), 3, 1}, {rollout.Percent(100), 3, 3},
+		{rollout.Count(1), 3, 1},
+		{rollout.Count(2), 3, 2},
+		{rollout.Count(9), 3, 3},
+		{rollout.Percent(80), 5, 4},
+		{rollout.Percent(50), 3, 2},
+		{rollout.Percent(1), 3, 1},
+		{rollout.Percent(100), 3, 3},
 	} {
 		s := newStage(t)
 		s.fleetOf(discovery.Work, ids(c.members)...)

@@ -55,8 +55,10 @@ type actor struct {
 }
 
 func newStage(t testing.TB) *stage {
-	s := &stage{t: t, now: epoch, settings: rollout.DefaultSettings(), state: rollout.State{AgentID: "scout"},
-		actors: map[string]*actor{}, issued: map[string]*rollout.Issued{}}
+	s := &stage{
+		t: t, now: epoch, settings: rollout.DefaultSettings(), state: rollout.State{AgentID: "scout"},
+		actors: map[string]*actor{}, issued: map[string]*rollout.Issued{},
+	}
 	s.fleet = discovery.NewFleet(s.settings.Timing(), nil)
 	return s
 }
@@ -188,8 +190,10 @@ func (s *stage) beat(id string) discovery.Taken {
 	s.catchUp()
 	a := s.actors[id]
 	a.seq++
-	o, taken, refusal := discovery.Accept(s.fleet.Get(id), id, discovery.Heartbeat{Boot: a.bootID(), Sequence: a.seq, State: a.state,
-		Critical: a.critical}, false, s.settings.Timing(), s.now)
+	o, taken, refusal := discovery.Accept(s.fleet.Get(id), id, discovery.Heartbeat{
+		Boot: a.bootID(), Sequence: a.seq, State: a.state,
+		Critical: a.critical,
+	}, false, s.settings.Timing(), s.now)
 	if refusal != nil {
 		s.t.Fatalf("heartbeat of %s: %v", id, refusal)
 	}
@@ -243,8 +247,10 @@ func (s *stage) ulid() string {
 func (s *stage) request(kind rollout.Kind, change ...func(*rollout.Request)) string {
 	s.t.Helper()
 	s.catchUp()
-	c := rollout.Request{ULID: s.ulid(), Kind: kind, Reason: "upgrade", Actor: "operator:local",
-		Consent: rollout.ConsentRequired, OnTimeout: rollout.TimeoutFails}
+	c := rollout.Request{
+		ULID: s.ulid(), Kind: kind, Reason: "upgrade", Actor: "operator:local",
+		Consent: rollout.ConsentRequired, OnTimeout: rollout.TimeoutFails,
+	}
 	for _, f := range change {
 		f(&c)
 	}
@@ -279,8 +285,10 @@ func (s *stage) decide(id string, v rollout.Verdict) {
 	if r.Claim == nil {
 		s.t.Fatalf("nobody holds the claim of %s", id)
 	}
-	s.must(rollout.GiveVerdict{RolloutID: id, OccurrenceID: r.Claim.OccurrenceID, Token: r.Claim.Token, Verdict: v,
-		Reasoning: "because", Actor: "occurrence:" + r.Claim.OccurrenceID})
+	s.must(rollout.GiveVerdict{
+		RolloutID: id, OccurrenceID: r.Claim.OccurrenceID, Token: r.Claim.Token, Verdict: v,
+		Reasoning: "because", Actor: "occurrence:" + r.Claim.OccurrenceID,
+	})
 }
 
 // pending lists what an occurrence's present boot has to carry out.

@@ -91,8 +91,10 @@ func (w *world) keepStopped() {
 		}
 		n := w.tellLoose(o, w.Hold.RolloutID, w.Hold.Reason, !w.Hold.Terminal)
 		if n >= restartedTooOften {
-			w.open(Incident{Type: IncidentRestartedWhileHeld, RolloutID: w.Hold.RolloutID, OccurrenceID: o.ID,
-				Detail: "told to stop " + strconv.Itoa(n) + " times while the agent is held: something restarts it"})
+			w.open(Incident{
+				Type: IncidentRestartedWhileHeld, RolloutID: w.Hold.RolloutID, OccurrenceID: o.ID,
+				Detail: "told to stop " + strconv.Itoa(n) + " times while the agent is held: something restarts it",
+			})
 		}
 	}
 }
@@ -122,12 +124,15 @@ func (w *world) tellLoose(o *discovery.Occurrence, rolloutID, reason string, for
 		last = LooseStop{RolloutID: rolloutID}
 	}
 	last.Told++
-	last.Boot, last.Acknowledged, last.Deadline = o.Boot, false, w.now.Add(stopTimeout)
+	last.Acknowledged = last.Acknowledged && last.Boot == o.Boot // what was heard stays heard
+	last.Boot, last.Deadline = o.Boot, w.now.Add(stopTimeout)
 	last.InstructionID = instructionID(rolloutID, "stop", o.ID, last.Told)
 	w.Loose[o.ID] = last
 	w.withdraw(Withdrawal{RolloutID: rolloutID, OccurrenceID: o.ID, OutsideWaves: true})
-	w.send(Instruction{ID: last.InstructionID, Type: Stop, OccurrenceID: o.ID, Boot: o.Boot, RolloutID: rolloutID,
-		Force: force, IssuedAt: w.now, Deadline: last.Deadline, Reason: reason})
+	w.send(Instruction{
+		ID: last.InstructionID, Type: Stop, OccurrenceID: o.ID, Boot: o.Boot, RolloutID: rolloutID,
+		Force: force, IssuedAt: w.now, Deadline: last.Deadline, Reason: reason,
+	})
 	w.note(o, func(n *Note) { n.StopBy = rolloutID })
 	return last.Told
 }
@@ -144,8 +149,10 @@ func (w *world) tellStragglers() {
 			continue
 		}
 		w.tellLoose(o, w.LastStop.RolloutID, w.LastStop.Reason, false)
-		w.open(Incident{Type: IncidentStraggler, RolloutID: w.LastStop.RolloutID, OccurrenceID: o.ID, Boot: o.Boot,
-			Detail: "still running after the shutdown ended; told to stop once more"})
+		w.open(Incident{
+			Type: IncidentStraggler, RolloutID: w.LastStop.RolloutID, OccurrenceID: o.ID, Boot: o.Boot,
+			Detail: "still running after the shutdown ended; told to stop once more",
+		})
 	}
 }
 

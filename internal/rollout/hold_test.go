@@ -60,8 +60,10 @@ func TestHeldRequests(t *testing.T) {
 		s.boot("o3")
 		mustBe(t, "rollout", s.mustAnswer("o3", rollout.Wait, "held").RolloutID, s.state.Hold.RolloutID)
 		for _, kind := range []rollout.Kind{rollout.Wakeup, rollout.Shutdown} {
-			c := rollout.Request{ULID: s.ulid(), Kind: kind, Reason: "x", Actor: "operator:ann", Consent: rollout.ConsentRequired,
-				OnTimeout: rollout.TimeoutFails, Supersede: true}
+			c := rollout.Request{
+				ULID: s.ulid(), Kind: kind, Reason: "x", Actor: "operator:ann", Consent: rollout.ConsentRequired,
+				OnTimeout: rollout.TimeoutFails, Supersede: true,
+			}
 			mustBe(t, string(kind), s.refused(c), rollout.CodeHeld)
 		}
 		s.leave("o3") // nobody is live now, and still it is the hold that is named

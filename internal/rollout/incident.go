@@ -61,12 +61,15 @@ func (w *world) open(i Incident) {
 	if _, known := w.Incidents[i.key()]; known || w.causeGone(i) {
 		return
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d", w.AgentID, i.key(), w.now.UnixMicro()))
+	w.IncidentsMade++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%d", w.AgentID, w.IncidentsMade))
 	i.ID, i.OpenedAt = "inc_"+hex.EncodeToString(sum[:13]), w.now
 	w.Incidents[i.key()] = i
 	w.eff.Opened = append(w.eff.Opened, i)
-	w.record(Event{Type: "incident.opened", RolloutID: i.RolloutID, Wave: i.Wave, OccurrenceID: i.OccurrenceID,
-		Data: map[string]any{"incident_id": i.ID, "type": string(i.Type), "detail": i.Detail}})
+	w.record(Event{
+		Type: "incident.opened", RolloutID: i.RolloutID, Wave: i.Wave, OccurrenceID: i.OccurrenceID,
+		Data: map[string]any{"incident_id": i.ID, "type": string(i.Type), "detail": i.Detail},
+	})
 }
 
 // ResolveIncident is an operator closing an incident.
@@ -94,8 +97,10 @@ func (c ResolveIncident) apply(w *world) error {
 func (w *world) close(i Incident, by, why string) {
 	i.ResolvedAt, i.ResolvedBy = w.now, by
 	w.eff.Resolved = append(w.eff.Resolved, i)
-	w.record(Event{Type: "incident.resolved", RolloutID: i.RolloutID, Wave: i.Wave, OccurrenceID: i.OccurrenceID, Actor: by,
-		Data: map[string]any{"incident_id": i.ID, "reason": why}})
+	w.record(Event{
+		Type: "incident.resolved", RolloutID: i.RolloutID, Wave: i.Wave, OccurrenceID: i.OccurrenceID, Actor: by,
+		Data: map[string]any{"incident_id": i.ID, "reason": why},
+	})
 }
 
 // review closes the incidents whose cause has gone away, in the order of their
@@ -164,8 +169,10 @@ func (r *Rollout) madeIt(occurrence string) bool {
 // about something that happened.
 func (w *world) judgeFleet() {
 	if w.stands() {
-		w.open(Incident{Type: IncidentWakeupRefused, RolloutID: w.Standing.RolloutID,
-			Detail: "the last wakeup was " + string(w.Standing.Status) + "; nobody deliberates again until an operator asks, or the whole fleet has been restarted"})
+		w.open(Incident{
+			Type: IncidentWakeupRefused, RolloutID: w.Standing.RolloutID,
+			Detail: "the last wakeup ended " + string(w.Standing.Status) + "; nobody deliberates again until an operator asks, or the whole fleet has been restarted",
+		})
 	}
 	for i := range w.Rollouts {
 		if r := &w.Rollouts[i]; r.Status == Paused && w.now.Sub(r.PausedAt) >= pausedLong {
@@ -179,18 +186,24 @@ func (w *world) judgeFleet() {
 		w.Complete = true
 	}
 	if w.belowExpected() {
-		w.open(Incident{Type: IncidentBelowExpected,
-			Detail: fmt.Sprintf("%d of %d expected occurrences are live", len(w.in.Fleet.Live(w.now)), w.Profile.Expected)})
+		w.open(Incident{
+			Type:   IncidentBelowExpected,
+			Detail: fmt.Sprintf("%d of %d expected occurrences are live", len(w.in.Fleet.Live(w.now)), w.Profile.Expected),
+		})
 	}
 	for i, all := 0, w.in.Fleet.All(); i < len(all); i++ {
 		o := &all[i]
 		if o.InConflict() && w.now.Sub(o.Conflicts[len(o.Conflicts)-1]) < w.in.Settings.DiscoveryWindow {
-			w.open(Incident{Type: IncidentIdentityConflict, OccurrenceID: o.ID,
-				Detail: "replaced boots keep talking: two processes claim to be this occurrence"})
+			w.open(Incident{
+				Type: IncidentIdentityConflict, OccurrenceID: o.ID,
+				Detail: "replaced boots keep talking: two processes claim to be this occurrence",
+			})
 		}
 		if w.stuck(o) {
-			w.open(Incident{Type: IncidentOccurrenceStuck, OccurrenceID: o.ID,
-				Detail: "in " + string(o.State) + " since " + w.in.wallString(o.TransitSince) + ", outside any rollout, and not because it was told to wait"})
+			w.open(Incident{
+				Type: IncidentOccurrenceStuck, OccurrenceID: o.ID,
+				Detail: "in " + string(o.State) + " since " + w.in.wallString(o.TransitSince) + ", outside any rollout, and not because it was told to wait",
+			})
 		}
 	}
 }

@@ -54,8 +54,10 @@ func (w *world) askToDeliberate(r *Rollout, o *discovery.Occurrence) {
 
 func (w *world) send(in Instruction) {
 	w.eff.Instruct = append(w.eff.Instruct, in)
-	w.record(Event{Type: "instruction." + string(in.Type), RolloutID: in.RolloutID, Wave: in.Wave, OccurrenceID: in.OccurrenceID,
-		Data: map[string]any{"instruction_id": in.ID, "boot_id": in.Boot}})
+	w.record(Event{
+		Type: "instruction." + string(in.Type), RolloutID: in.RolloutID, Wave: in.Wave, OccurrenceID: in.OccurrenceID,
+		Data: map[string]any{"instruction_id": in.ID, "boot_id": in.Boot},
+	})
 }
 
 // withdraw takes instructions back, those of this very step too.
@@ -130,13 +132,15 @@ func (c Acknowledge) apply(w *world) error {
 }
 
 func (w *world) acknowledgeMember(r *Rollout, v *Wave, m *Member) {
-	m.AcknowledgedAt, m.Unreachable, m.Detail = w.now, "", ""
+	m.AcknowledgedAt, m.HeardBoot, m.Unreachable, m.Detail = w.now, m.Boot, "", ""
 	if m.Status == MemberInstructed || r.Kind == Emergency && m.Status == MemberLost {
 		m.Status = MemberAcknowledged
 	}
 	r.UpdatedAt = w.now
-	w.record(Event{Type: "member.acknowledged", RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID,
-		Actor: occurrenceActor(m.OccurrenceID)})
+	w.record(Event{
+		Type: "member.acknowledged", RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID,
+		Actor: occurrenceActor(m.OccurrenceID),
+	})
 }
 
 // Unreachable is the dispatcher's word that an instruction could not be
@@ -166,8 +170,10 @@ func (c Unreachable) apply(w *world) error {
 		wave = r.index(v)
 	}
 	if c.Final {
-		w.open(Incident{Type: IncidentUndeliverable, RolloutID: c.RolloutID, Wave: wave, OccurrenceID: c.OccurrenceID,
-			Detail: "an instruction could not be delivered before its deadline: " + c.Cause})
+		w.open(Incident{
+			Type: IncidentUndeliverable, RolloutID: c.RolloutID, Wave: wave, OccurrenceID: c.OccurrenceID,
+			Detail: "an instruction could not be delivered before its deadline: " + c.Cause,
+		})
 	}
 	return nil
 }

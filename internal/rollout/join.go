@@ -55,8 +55,10 @@ func (w *world) joinShutdown(r *Rollout, o *discovery.Occurrence) {
 		had += len(r.Waves[i].Members)
 	}
 	if r.Joiners >= max(minJoiners, had) {
-		w.open(Incident{Type: IncidentKeepsRestarting, RolloutID: r.ID, OccurrenceID: o.ID,
-			Detail: "left out: more new occurrences appear than the shutdown had members; something keeps starting them"})
+		w.open(Incident{
+			Type: IncidentKeepsRestarting, RolloutID: r.ID, OccurrenceID: o.ID,
+			Detail: "left out: more new occurrences appear than the shutdown had members; something keeps starting them",
+		})
 		return
 	}
 	r.Joiners++

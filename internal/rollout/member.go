@@ -69,9 +69,10 @@ func (w *world) needsNoTelling(r *Rollout, v *Wave, m *Member, o *discovery.Occu
 	m.AcknowledgedAt = w.now
 	m.Deadline = w.now.Add(v.Timeout)
 	m.see(o)
-	w.noteTold(r, o)
-	w.record(Event{Type: "member.acknowledged", RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID,
-		Data: map[string]any{"detail": "needs no telling"}})
+	w.record(Event{
+		Type: "member.acknowledged", RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID,
+		Data: map[string]any{"detail": "needs no telling"},
+	})
 }
 
 // affirmed tells whether this very boot gave the verdict that woke the fleet.

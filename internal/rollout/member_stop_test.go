@@ -179,3 +179,31 @@ func TestUncoordinatedAtTheStart(t *testing.T) {
 	s.report("o3", discovery.Stopped)
 	s.wantState(id, rollout.Partial) // o2 may be running
 }
+
+// TestRetryTellsNoOldVersion is rules 2.12 and 4.18: a member whose new boot is
+// uncoordinated is not told by a retry either.
+func TestRetryTellsNoOldVersion(t *testing.T) {
+	s := newStage(t)
+	s.fleetOf(discovery.Work, "o1", "o2")
+	s.idle("o1", "o2")
+	id := s.shut(groupOf("a", remaining(), needs(rollout.Count(2))))
+	s.boot("o1", uncoordinated)
+	s.want(id, "1 a failed: o1=failed o2=instructed")
+	mustBe(t, "with nobody else", codeOf(t, s.order(id, rollout.Retry, 0)), rollout.CodeNothingToRetry)
+	s.keepAlive(5 * time.Minute)
+	ok(t, s.order(id, rollout.Retry, 0))
+	s.wantTold("o1", 1)
+	s.wantTold("o2", 2)
+}
+
+// TestAwakeNoMoreAndUncoordinated is rules 2.12 and 4.6: who was awake, turns
+// uncoordinated and is not awake any more is not told.
+func TestAwakeNoMoreAndUncoordinated(t *testing.T) {
+	s := newStage(t)
+	s.fleetOf(discovery.Work, "o1", "o2")
+	id := s.wakeUp(groupOf("a", remaining()))
+	s.wantMember(id, "o1", rollout.MemberAcknowledged)
+	s.amend("o1", func(o *discovery.Occurrence) { o.Coordinated = false })
+	s.report("o1", discovery.Wakeup)
+	s.wantTold("o1", 0)
+}

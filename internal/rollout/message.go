@@ -68,8 +68,10 @@ func ValidateMessage(template, pointer string) []discovery.FieldError {
 	var errs []discovery.FieldError
 	for _, m := range placeholder.FindAllStringSubmatch(template, -1) {
 		if !slices.Contains(Placeholders(), m[1]) {
-			errs = append(errs, discovery.FieldError{Pointer: pointer,
-				Detail: fmt.Sprintf("{%s} is no placeholder; known are {%s}", m[1], strings.Join(Placeholders(), "}, {"))})
+			errs = append(errs, discovery.FieldError{
+				Pointer: pointer,
+				Detail:  fmt.Sprintf("{%s} is no placeholder; known are {%s}", m[1], strings.Join(Placeholders(), "}, {")),
+			})
 		}
 	}
 	return errs

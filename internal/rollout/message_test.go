@@ -114,13 +114,18 @@ func TestForecast(t *testing.T) {
 		limit  rollout.Amount
 		atMost time.Duration
 	}{
-		{rollout.Amount{}, 11 * time.Minute}, {rollout.Count(2), 31 * time.Minute}, {rollout.Count(5), 11 * time.Minute},
-		{rollout.Percent(50), 21 * time.Minute}, {rollout.Percent(1), 51 * time.Minute},
+		{rollout.Amount{}, 11 * time.Minute},
+		{rollout.Count(2), 31 * time.Minute},
+		{rollout.Count(5), 11 * time.Minute},
+		{rollout.Percent(50), 21 * time.Minute},
+		{rollout.Percent(1), 51 * time.Minute},
 	} {
 		s := newStage(t)
 		s.fleetOf(discovery.Work, ids(6)...)
-		plan := []rollout.Group{groupOf("a", sized(1), within(20*time.Second), stable(10*time.Second)), groupOf("b", remaining(), delayed(30*time.Second), within(10*time.Minute), atOnce(c.limit)),
-			groupOf("c", sized(1), delayed(time.Hour))}
+		plan := []rollout.Group{
+			groupOf("a", sized(1), within(20*time.Second), stable(10*time.Second)), groupOf("b", remaining(), delayed(30*time.Second), within(10*time.Minute), atOnce(c.limit)),
+			groupOf("c", sized(1), delayed(time.Hour)),
+		}
 		plan[1].Size = sized(5)
 		f := s.state.Profile.Forecast(rollout.Shutdown, plan, s.fleet, "o4", s.now)
 		if f.Members != 6 || f.Delays != 30*time.Second || f.AtMost != c.atMost {

@@ -31,7 +31,7 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 	was := m.Status
 	o := w.in.Fleet.Get(m.OccurrenceID)
 	w.noticeErrors(r, m, o)
-	if m.Untold && m.ReachedAt.IsZero() && m.heard(o) && !r.affirmed(o) && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
+	if m.Untold && m.ReachedAt.IsZero() && m.heard(o) && !r.affirmed(o) && o.Coordinated && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
 		w.tell(r, v, m, o) // it was awake and is not any more (rule 4.6)
 		return
 	}
@@ -40,8 +40,8 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 		w.memberChanged(r, v, m)
 		return
 	}
-	status := w.observe(r, m, o)
-	if status == toldAgain {
+	status, newBoot := w.observe(r, m, o)
+	if newBoot {
 		status = w.again(r, v, m, o)
 		if status == MemberInstructed {
 			return
@@ -57,14 +57,12 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 	}
 }
 
-// toldAgain is what observe says of a new boot that is not there yet.
-const toldAgain MemberStatus = "told again"
-
-// observe is the table of rule 4.11, the first row that fits.
-func (w *world) observe(r *Rollout, m *Member, o *discovery.Occurrence) MemberStatus {
+// observe is the table of rule 4.11, the first row that fits. newBoot says that it
+// is the row of a new boot that is not there yet, which is to be told again.
+func (w *world) observe(r *Rollout, m *Member, o *discovery.Occurrence) (status MemberStatus, newBoot bool) {
 	switch {
 	case r.Kind == Emergency:
-		return w.observeEmergency(r, m, o)
+		return w.observeEmergency(m, o), false
 	case r.stopping():
 		return w.observeStopping(r, m, o)
 	default:
@@ -72,33 +70,33 @@ func (w *world) observe(r *Rollout, m *Member, o *discovery.Occurrence) MemberSt
 	}
 }
 
-func (w *world) observeWaking(r *Rollout, m *Member, o *discovery.Occurrence) MemberStatus {
+func (w *world) observeWaking(r *Rollout, m *Member, o *discovery.Occurrence) (status MemberStatus, newBoot bool) {
 	switch {
 	case w.live(o) && m.heard(o) && (o.State == discovery.Work || o.State.Awake() && (m.Untold || !m.ReachedAt.IsZero())):
-		return MemberReached
+		return MemberReached, false
 	case departed(o):
 		if w.graceOver(r, m.StoppedSince) {
-			return MemberFailed
+			return MemberFailed, false
 		}
-		return m.flying()
+		return m.flying(), false
 	case w.graceOver(r, m.ErrorSince):
-		return MemberFailed
+		return MemberFailed, false
 	case !w.live(o):
-		return MemberLost
+		return MemberLost, false
 	}
 	return w.observeOnTheWay(r, m, o)
 }
 
-func (w *world) observeStopping(r *Rollout, m *Member, o *discovery.Occurrence) MemberStatus {
+func (w *world) observeStopping(r *Rollout, m *Member, o *discovery.Occurrence) (status MemberStatus, newBoot bool) {
 	if departed(o) || o.Silent(w.in.Fleet.Timing, w.now) {
-		return MemberReached
+		return MemberReached, false
 	}
 	return w.observeOnTheWay(r, m, o)
 }
 
 // observeEmergency is rule 8.2: who was not known to be told and is silent is
 // lost, and new boots are the business of the hold.
-func (w *world) observeEmergency(r *Rollout, m *Member, o *discovery.Occurrence) MemberStatus {
+func (w *world) observeEmergency(m *Member, o *discovery.Occurrence) MemberStatus {
 	acknowledged := !m.AcknowledgedAt.IsZero()
 	switch {
 	case departed(o), acknowledged && o.Silent(w.in.Fleet.Timing, w.now):
@@ -114,16 +112,16 @@ func (w *world) observeEmergency(r *Rollout, m *Member, o *discovery.Occurrence)
 }
 
 // observeOnTheWay is the lower half of the table, the same for both kinds.
-func (w *world) observeOnTheWay(r *Rollout, m *Member, o *discovery.Occurrence) MemberStatus {
+func (w *world) observeOnTheWay(r *Rollout, m *Member, o *discovery.Occurrence) (status MemberStatus, newBoot bool) {
 	switch {
 	case m.Told && m.Boot != o.Boot:
-		return toldAgain
+		return MemberInstructed, true
 	case !m.Told:
-		return MemberPending
+		return MemberPending, false
 	case !r.now(w.now).Before(m.Deadline):
-		return MemberFailed
+		return MemberFailed, false
 	}
-	return m.flying()
+	return m.flying(), false
 }
 
 // flying is the state of a member from which the end has not been heard.
@@ -144,8 +142,10 @@ func (w *world) again(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence) M
 	case !o.Coordinated:
 		return MemberFailed // an old version is never told (rule 2.12)
 	case m.Restarts >= maxRestarts:
-		w.open(Incident{Type: IncidentKeepsRestarting, RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID,
-			Detail: restartDetail(r)})
+		w.open(Incident{
+			Type: IncidentKeepsRestarting, RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID,
+			Detail: restartDetail(r),
+		})
 		return MemberFailed
 	case r.Status != Rolling || !v.mayTell():
 		return MemberPending
@@ -185,14 +185,14 @@ func (w *world) graceOver(r *Rollout, since time.Time) bool {
 // and since when it has been healthy (rule 4.7).
 func (w *world) measure(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence) {
 	reached := m.Status == MemberReached
-	if r.stopping() {
+	if r.stopping() && o != nil { // one that was purged meanwhile stays as it was
 		m.Clean = reached && departed(o)
 	}
-	if reached && m.ReachedAt.IsZero() {
+	if reached && (m.ReachedAt.IsZero() || m.ReachedAt.Before(m.InstructedAt)) {
 		m.ReachedAt = w.now
 	}
 	if reached && (m.Clean || !r.stopping()) && m.Told && !m.Untold && m.AcknowledgedAt.IsZero() && m.Boot == bootOf(o, m.Boot) {
-		m.AcknowledgedAt = w.now // reaching acknowledges a member's own (rule 7.2)
+		m.AcknowledgedAt, m.HeardBoot = w.now, m.Boot // reaching acknowledges a member's own (rule 7.2)
 		w.eff.Acknowledge = append(w.eff.Acknowledge, m.InstructionID)
 	}
 	switch healthy := reached && r.healthy(v, m, o); {
@@ -236,7 +236,9 @@ func (w *world) memberChanged(r *Rollout, v *Wave, m *Member) {
 	o := w.in.Fleet.Get(m.OccurrenceID)
 	if m.Status == MemberFailed && m.Told && w.live(o) && o.State != discovery.Error && o.Boot == m.Boot {
 		m.Detail = "past its deadline, still reporting " + string(o.State)
-		w.open(Incident{Type: IncidentMemberStuck, RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID, Boot: o.Boot,
-			Detail: "told to " + string(r.target()) + ", past its deadline, and its heartbeats still report " + string(o.State)})
+		w.open(Incident{
+			Type: IncidentMemberStuck, RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID, Boot: o.Boot,
+			Detail: "told to " + string(r.target()) + ", past its deadline, and its heartbeats still report " + string(o.State),
+		})
 	}
 }

@@ -40,16 +40,16 @@ func (r *Rollout) peers(v *Wave) []PeerResult {
 				continue
 			}
 			result.Total++
-			switch {
-			case m.Status == MemberReached:
+			if m.Status == MemberFailed {
+				result.Failed++
+			}
+			if m.Status == MemberReached {
 				result.Reached++
 				from := m.InstructedAt
 				if from.IsZero() {
 					from = before.StartedAt
 				}
 				took = append(took, m.ReachedAt.Sub(from))
-			case m.Status == MemberFailed:
-				result.Failed++
 			}
 		}
 		if len(took) > 0 {

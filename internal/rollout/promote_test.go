@@ -95,6 +95,15 @@ func TestPromoteNotBefore(t *testing.T) {
 	s.wantState(id, rollout.Rolling)
 	ok(t, s.order(id, rollout.Promote, 0))
 	s.wantState(id, rollout.Succeeded) // o1 is gone by now: there is nobody left to tell
+
+	s = newStage(t)
+	s.fleetOf(discovery.Work, "o1")
+	id = s.request(rollout.Shutdown, instant, func(c *rollout.Request) { c.NotBeforeWall = epoch.Add(time.Hour) })
+	s.silent("o1")
+	s.quiet(time.Minute)
+	ok(t, s.order(id, rollout.Promote, 0))
+	s.want(id, "1 explorer skipped: o1=skipped", "2 early_adopter skipped:", "3 general skipped:")
+	s.wantState(id, rollout.Failed) // it may be running
 }
 
 // TestPromoteWhatIsSo is rule 4.18: 200 and nothing changes where wave k+1 has
@@ -200,4 +209,32 @@ func TestPromoteIsNoSettlement(t *testing.T) {
 	s.report("o2", discovery.Stopped) // 0:10
 	s.keepAlive(2 * time.Minute)
 	s.wantAt("wave.started", 3, "1:10")
+}
+
+// TestPromoteAndTheNextIsSkipped is rules 4.18 and 4.4: what follows starts now;
+// where the wave that follows is skipped, that is the one after it.
+func TestPromoteAndTheNextIsSkipped(t *testing.T) {
+	s := newStage(t)
+	s.fleetOf(discovery.Work, ids(3)...)
+	s.idle(ids(3)...)
+	id := s.shut(groupOf("a", sized(1)), groupOf("b", sized(1), delayed(time.Minute)), groupOf("c", remaining(), delayed(time.Hour)))
+	s.leave("o2")
+	ok(t, s.order(id, rollout.Promote, 1))
+	s.want(id, "1 a running: o1=instructed", "2 b skipped: o2=skipped", "3 c running: o3=instructed")
+}
+
+// TestPromotedWaveAtTheEnd is rules 4.16 and 4.18: no wave is left running in a
+// rollout that has ended; a promoted one that never was healthy has failed.
+func TestPromotedWaveAtTheEnd(t *testing.T) {
+	s := newStage(t)
+	s.fleetOf(discovery.Wakeup, "o1", "o2")
+	s.idle("o1", "o2")
+	id := s.wakeUp(groupOf("a", sized(1)), groupOf("b", remaining(), delayed(time.Hour)))
+	ok(t, s.order(id, rollout.Promote, 1))
+	s.report("o2", discovery.Work)
+	s.silent("o1")
+	s.keepAlive(31 * time.Second)
+	s.want(id, "1 a failed: o1=lost", "2 b passed: o2=reached")
+	s.wantState(id, rollout.Partial)
+	s.mustIncident(rollout.IncidentWaveFailed, 0, false)
 }

@@ -1,9 +1,8 @@
 package rollout_test
 
 import (
+	"fmt"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/rollout"
@@ -66,10 +65,12 @@ var deeds = map[string]func(m *model){
 	"outage":      func(m *model) { m.s.catchUp(); m.s.outage(pick(m, "for", time.Minute, time.Hour, 30*time.Hour)) },
 	"expected": func(m *model) {
 		m.s.catchUp()
-		m.s.state.Profile.Expected = rapid.IntRange(0, 7).Draw(m.T, "expected")
+		m.s.state.Profile.Expected = evenly(m.T, "expected", 8)
 		m.s.must(nil)
 	},
-	"resolve": func(m *model) { m.resolve() },
+	"resolve":   func(m *model) { m.resolve() },
+	"restarts":  func(m *model) { m.restarts() },
+	"newcomers": func(m *model) { m.newcomers() },
 }
 
 func (m *model) boot() {
@@ -83,6 +84,32 @@ func (m *model) boot() {
 	})
 	if m.sometimes("reports", 60) {
 		m.s.report(id, m.state())
+	}
+}
+
+// restarts is something that restarts an occurrence again and again.
+func (m *model) restarts() {
+	id := m.someone()
+	for range 1 + evenly(m.T, "times", 5) {
+		m.s.boot(id)
+		m.s.run(pick(m, "up for", 0, time.Second, 20*time.Second))
+		if m.s.fleet.Get(id).HasStopped() {
+			m.s.actors[id].arrives = time.Time{}
+		}
+	}
+}
+
+// newcomers are occurrences that nobody has heard of before.
+func (m *model) newcomers() {
+	for range pick(m, "newcomers", 1, 2, 12) {
+		id := fmt.Sprintf("n%02d", len(m.s.actors))
+		m.s.boot(id)
+		m.s.actors[id].takes = time.Second
+		if len(m.ids) < 8 {
+			m.ids = append(m.ids, id)
+		} else {
+			m.s.actors[id].mute = true
+		}
 	}
 }
 
@@ -105,8 +132,10 @@ func (m *model) register() {
 		return
 	}
 	m.s.catchUp()
-	reg := discovery.Registration{Boot: m.s.actors[id].bootID(), Coordinated: !m.sometimes("is uncoordinated", 30), Pin: pick(m, "pin", "", "g1", "g2"),
-		CallbackURL: pick(m, "callback", "", "http://a")}
+	reg := discovery.Registration{
+		Boot: m.s.actors[id].bootID(), Coordinated: !m.sometimes("is uncoordinated", 30), Pin: pick(m, "pin", "", "g1", "g2"),
+		CallbackURL: pick(m, "callback", "", "http://a"),
+	}
 	o, _, refusal := discovery.Register(m.s.fleet.Get(id), id, reg, false, m.s.settings.Timing(), m.s.now)
 	if refusal == nil {
 		m.s.hear(o)
@@ -118,11 +147,11 @@ func (m *model) amount(what string, unset bool) rollout.Amount {
 	if unset {
 		from = append(from, rollout.Amount{}, rollout.Amount{})
 	}
-	return rapid.SampledFrom(from).Draw(m.T, what)
+	return pick(m, what, from...)
 }
 
 func (m *model) plan() []rollout.Group {
-	n := rapid.IntRange(0, 3).Draw(m.T, "waves") // 0: the default plan
+	n := evenly(m.T, "waves", 4) // 0: the default plan
 	var plan []rollout.Group
 	for i := range n {
 		g := rollout.Defaults("g" + string(rune('1'+i)))
@@ -143,9 +172,11 @@ func (m *model) plan() []rollout.Group {
 }
 
 func (m *model) request() rollout.Request {
-	c := rollout.Request{ULID: m.s.ulid(), Kind: pick(m, "kind", rollout.Wakeup, rollout.Shutdown), Reason: "drawn", Actor: "operator:ann",
+	c := rollout.Request{
+		ULID: m.s.ulid(), Kind: pick(m, "kind", rollout.Wakeup, rollout.Shutdown), Reason: "drawn", Actor: "operator:ann",
 		Groups: m.plan(), Consent: rollout.ConsentRequired, OnTimeout: pick(m, "silence", rollout.TimeoutFails, rollout.TimeoutAccepts),
-		Supersede: m.sometimes("supersede", 30)}
+		Supersede: m.sometimes("supersede", 30),
+	}
 	if m.sometimes("not before", 20) {
 		c.NotBeforeWall = m.s.wall().Add(pick(m, "in", -time.Hour, 20*time.Second, time.Hour))
 	}
@@ -175,12 +206,17 @@ func (m *model) verdict() {
 	if id == "" {
 		return
 	}
-	c := rollout.GiveVerdict{RolloutID: id, OccurrenceID: m.someone(), Token: "none", Reasoning: "drawn",
-		Verdict: pick(m, "verdict", rollout.Accept, rollout.Accept, rollout.Accept, rollout.Reject, rollout.Defer)}
+	c := rollout.GiveVerdict{
+		RolloutID: id, OccurrenceID: m.someone(), Token: "none", Reasoning: "drawn",
+		Verdict: pick(m, "verdict", rollout.Accept, rollout.Accept, rollout.Accept, rollout.Reject, rollout.Defer),
+	}
 	if r := m.s.state.Find(id); r.Claim != nil && !m.sometimes("a wrong token", 20) {
 		c.OccurrenceID, c.Token = r.Claim.OccurrenceID, r.Claim.Token
 	} else if len(m.tokens) > 0 {
 		c.Token = pick(m, "token", m.tokens...)
+	}
+	if own := memberOf(m.s.state.Find(id), c.OccurrenceID); own != nil && own.InstructionID != "" {
+		c.Token = own.InstructionID // each decides for itself (rule 4.24)
 	}
 	c.Actor = "occurrence:" + c.OccurrenceID
 	c.UntilWall = m.until(c.Verdict)
@@ -206,8 +242,10 @@ func (m *model) command() {
 	if id == "" {
 		return
 	}
-	c := rollout.Order{RolloutID: id, Reason: "drawn", Actor: "operator:ann", Wave: rapid.IntRange(0, 4).Draw(m.T, "wave"),
-		Control: pick(m, "command", rollout.Pause, rollout.Pause, rollout.Resume, rollout.Resume, rollout.Promote, rollout.Retry, rollout.Retry, rollout.Abort)}
+	c := rollout.Order{
+		RolloutID: id, Reason: "drawn", Actor: "operator:ann", Wave: evenly(m.T, "wave", 5),
+		Control: pick(m, "command", rollout.Pause, rollout.Pause, rollout.Resume, rollout.Resume, rollout.Promote, rollout.Retry, rollout.Retry, rollout.Abort),
+	}
 	if m.sometimes("with a version", 30) {
 		version := m.s.state.Find(id).Version + int64(pick(m, "off by", 0, -1))
 		c.Version = &version
@@ -239,8 +277,10 @@ func (m *model) instruction() (*rollout.Issued, bool) {
 
 func (m *model) unreachable() {
 	if in, drawn := m.instruction(); drawn {
-		_ = m.try(rollout.Unreachable{RolloutID: in.RolloutID, OccurrenceID: in.OccurrenceID, InstructionID: in.ID, Cause: "refused",
-			Final: !m.s.now.Before(in.Deadline)})
+		_ = m.try(rollout.Unreachable{
+			RolloutID: in.RolloutID, OccurrenceID: in.OccurrenceID, InstructionID: in.ID, Cause: "refused",
+			Final: !m.s.now.Before(in.Deadline),
+		})
 	}
 }
 

@@ -202,8 +202,10 @@ func (w *watch) holds(before, next rollout.State, eff rollout.Effects) {
 func (w *watch) unfinished(next rollout.State) {
 	w.s.t.Helper()
 	kinds, underWay := map[rollout.Kind]int{}, 0
-	lens := rollout.Lens{Profile: next.Profile, Fleet: w.in.Fleet, Settings: w.in.Settings, Now: w.s.now,
-		Clock: discovery.Clock{Silences: []discovery.Silence{{From: epoch, Offset: w.in.Silence}}}}
+	lens := rollout.Lens{
+		Profile: next.Profile, Fleet: w.in.Fleet, Settings: w.in.Settings, Now: w.s.now,
+		Clock: discovery.Clock{Silences: []discovery.Silence{{From: epoch, Offset: w.in.Silence}}},
+	}
 	for _, r := range next.Rollouts {
 		w.task(r)
 		if r.Status.Final() {

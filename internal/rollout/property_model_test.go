@@ -44,20 +44,41 @@ func newModel(t *rapid.T, deep bool) *model {
 		s.settings.StuckAfter, s.settings.DiscoveryWindow = 20*time.Minute, time.Minute
 		s.settings.DecisionTimeout, s.settings.ClaimLease = time.Minute, 20*time.Second
 	}
-	m.ids = m.ids[:rapid.IntRange(1, len(m.ids)).Draw(t, "occurrences")]
+	m.ids = m.ids[:1+evenly(t, "occurrences", len(m.ids))]
 	for _, id := range m.ids {
 		s.boot(id)
 		s.report(id, m.state())
 		s.actors[id].takes = pick(m, "takes", 0, time.Second, 15*time.Second, -1)
 	}
+	if m.sometimes("begins with a rollout", 60) {
+		if m.try(m.request()) == nil && !m.sometimes("undecided", 20) {
+			_ = m.try(verdictOf(s.last.RolloutID, rollout.Accept))
+		}
+		m.putAway()
+	}
 	return m
 }
 
-func pick[T any](m *model, what string, from ...T) T { return rapid.SampledFrom(from).Draw(m.T, what) }
+// evenly draws one of n, each as likely as the others; rapid's own choice favours
+// the first ones so much that it hardly ever gets anywhere.
+func evenly(t *rapid.T, what string, n int) int {
+	return rapid.Custom(func(t *rapid.T) int {
+		x := 0
+		for range 10 {
+			x <<= 1
+			if rapid.Bool().Draw(t, "bit") {
+				x++
+			}
+		}
+		return x
+	}).Draw(t, what) % n
+}
+
+func pick[T any](m *model, what string, from ...T) T { return from[evenly(m.T, what, len(from))] }
 
 // sometimes is true in about so many of a hundred cases.
 func (m *model) sometimes(what string, percent int) bool {
-	return rapid.IntRange(0, 99).Draw(m.T, what) >= 100-percent
+	return evenly(m.T, what, 100) >= 100-percent
 }
 
 func (m *model) someone() string { return pick(m, "occurrence", m.ids...) }
@@ -166,10 +187,10 @@ func (m *model) act() {
 
 // acts are the names of the deeds, those that matter most named more often.
 var acts = []string{
-	"run", "run", "run", "run", "quiet", "quiet", "obey", "boot", "boot", "report", "report", "mute", "deaf", "takes", "critical", "register",
-	"leave", "gone", "old beat", "late beat", "former boot", "ask", "ask", "ask", "request", "request", "claim", "verdict", "verdict", "verdict",
-	"overrule", "command", "command", "command", "command", "acknowledge", "acknowledge", "unreachable", "emergency", "release", "release",
-	"outage", "expected", "resolve",
+	"run", "run", "run", "run", "run", "run", "run", "quiet", "quiet", "quiet", "obey", "boot", "boot", "report", "report", "report", "mute", "deaf",
+	"takes", "critical", "register", "leave", "gone", "old beat", "late beat", "former boot", "ask", "ask", "ask", "ask", "request", "request",
+	"claim", "verdict", "verdict", "verdict", "overrule", "command", "command", "command", "command", "command", "command", "acknowledge",
+	"acknowledge", "unreachable", "emergency", "release", "release", "outage", "expected", "resolve", "restarts", "newcomers",
 }
 
 // settle is the end of every run: whoever may is let go on, everybody falls

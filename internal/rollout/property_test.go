@@ -13,7 +13,7 @@ import (
 func TestInvariants(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newModel(t, false)
-		for range rapid.IntRange(1, 60).Draw(t, "acts") {
+		for range 1 + evenly(t, "acts", 60) {
 			m.act()
 		}
 		m.settle()

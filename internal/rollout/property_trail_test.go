@@ -96,16 +96,16 @@ func (w *watch) follow(next rollout.State, eff rollout.Effects) {
 			t.halted = true
 		case "wave.skipped":
 			t.skipped[e.Wave] = true
+		case "member.joined": // who is added later counts for no gate (rule 4.7)
+			for _, there := range t.started {
+				delete(there, e.OccurrenceID)
+			}
 		case "wave.started":
 			w.starts(t, r, e)
 		case "wave.passed":
 			w.passes(t, r, e)
 		case "wave.failed":
-			if on := r.Waves[e.Wave-1].OnFailure; on != rollout.GoOn && !t.promoted[e.Wave] {
-				delete(t.settled, e.Wave)
-			} else if !t.promoted[e.Wave] {
-				t.settled[e.Wave] = e.At
-			}
+			w.fails(t, r, e)
 		case "instruction.deliberate", "instruction.wake", "instruction.stop":
 			w.tells(t, r, e)
 		}
@@ -113,6 +113,19 @@ func (w *watch) follow(next rollout.State, eff rollout.Effects) {
 			t.final = true
 			w.stands(r, status, e.At)
 		}
+	}
+}
+
+// fails: a wave that failed under continue is settled, if it was not before: one
+// that passed and did not stay healthy lets the next one start then (4.10).
+func (w *watch) fails(t *trail, r *rollout.Rollout, e rollout.Event) {
+	_, settled := t.settled[e.Wave]
+	switch {
+	case t.promoted[e.Wave]:
+	case r.Waves[e.Wave-1].OnFailure != rollout.GoOn:
+		delete(t.settled, e.Wave)
+	case !settled:
+		t.settled[e.Wave] = e.At
 	}
 }
 

@@ -41,11 +41,15 @@ func (c Request) apply(w *world) error {
 	w.eff.Answer = Answer{RolloutID: r.ID, Created: true}
 	switch {
 	case r.Independent:
-		w.decide(r, Decision{Verdict: Accept, Actor: c.Actor, DecidedAt: w.now,
-			Reasoning: "coordination is off: each occurrence decides for itself"}, time.Time{})
+		w.decide(r, Decision{
+			Verdict: Accept, Actor: c.Actor, DecidedAt: w.now,
+			Reasoning: "coordination is off: each occurrence decides for itself",
+		}, time.Time{})
 	case c.Consent == ConsentInstant:
-		w.decide(r, Decision{Verdict: Accept, Actor: c.Actor, DecidedAt: w.now,
-			Reasoning: "the request asked for no consent"}, time.Time{})
+		w.decide(r, Decision{
+			Verdict: Accept, Actor: c.Actor, DecidedAt: w.now,
+			Reasoning: "the request asked for no consent",
+		}, time.Time{})
 	default:
 		w.enterDeciding(r)
 	}
@@ -67,8 +71,10 @@ func (c Request) check(w *world) error {
 	case w.Hold != nil:
 		return discovery.Refuse(CodeHeld, "the agent is held since %s by %s: %s; release it first", w.Hold.Since.Add(w.in.Silence).Format(time.RFC3339), w.Hold.By, w.Hold.Reason)
 	case inTheWay != nil && !c.Supersede:
-		return &discovery.Refusal{Code: CodeInProgress, RolloutID: inTheWay.ID, State: string(inTheWay.Status),
-			Detail: "a " + string(inTheWay.Kind) + " is in progress; say supersede to end it"}
+		return &discovery.Refusal{
+			Code: CodeInProgress, RolloutID: inTheWay.ID, State: string(inTheWay.Status),
+			Detail: "a " + string(inTheWay.Kind) + " is in progress; say supersede to end it",
+		}
 	case c.Kind == Wakeup && !w.in.Settings.Coordination:
 		return discovery.Refuse(CodeNotAllowed, "coordination is off: every occurrence wakes independently")
 	case len(w.in.Fleet.Live(w.now)) == 0:
@@ -115,8 +121,10 @@ func (w *world) named(id string) (*Rollout, error) {
 // notAllowed refuses a command in the rollout's state, and says what is allowed
 // instead (rule 4.18).
 func (r *Rollout) notAllowed(what string) *discovery.Refusal {
-	return &discovery.Refusal{Code: CodeNotAllowed, State: string(r.Status), Allowed: Allowed(*r),
-		Detail: what + " is not allowed while the rollout is " + string(r.Status)}
+	return &discovery.Refusal{
+		Code: CodeNotAllowed, State: string(r.Status), Allowed: Allowed(*r),
+		Detail: what + " is not allowed while the rollout is " + string(r.Status),
+	}
 }
 
 // Allowed lists the commands that a rollout takes in its state (section 4).

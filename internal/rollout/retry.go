@@ -13,7 +13,8 @@ func (w *world) retry(r *Rollout, c Order) error {
 	var again []*Member
 	for i := range v.Members {
 		m := &v.Members[i]
-		if m.mayTryAgain(r) && w.in.Fleet.Liveness(m.OccurrenceID, w.now) != discovery.Gone {
+		o := w.in.Fleet.Get(m.OccurrenceID)
+		if m.mayTryAgain(r) && o != nil && o.Coordinated && o.Liveness(w.in.Fleet.Timing, w.now) != discovery.Gone {
 			again = append(again, m)
 		}
 	}

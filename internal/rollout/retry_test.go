@@ -144,27 +144,27 @@ func TestNothingToRetry(t *testing.T) {
 	s.wantAt("wave.started", 2, "6:00")
 }
 
-// TestRetryGrace is rules 4.18 and 4.20: the grace of 4.11 begins anew, stable_for
-// goes on.
+// TestRetryGrace is rules 4.18 and 4.20: the grace of 4.11 begins anew with a
+// retry, stable_for goes on.
 func TestRetryGrace(t *testing.T) {
 	s := newStage(t)
-	s.fleetOf(discovery.Wakeup, ids(2)...)
-	s.idle(ids(2)...)
-	id := s.wakeUp(groupOf("a", remaining(), within(time.Minute), needs(rollout.Count(2)), stable(2*time.Minute)))
-	s.keepAlive(30 * time.Second)
+	s.fleetOf(discovery.Wakeup, ids(3)...)
+	s.idle(ids(3)...)
+	id := s.wakeUp(groupOf("a", remaining(), needs(rollout.Count(2)), stable(2*time.Minute), spares(rollout.Count(0))))
+	s.report("o3", discovery.Error)
+	s.keepAlive(20 * time.Second)
 	s.report("o1", discovery.Work)
-	s.report("o2", discovery.Error)
-	s.keepAlive(40 * time.Second)
-	s.want(id, "1 a failed: o1=reached o2=failed")
+	s.report("o2", discovery.Work)
+	s.keepAlive(50 * time.Second)
+	s.want(id, "1 a failed: o1=reached o2=reached o3=failed")
 	ok(t, s.order(id, rollout.Retry, 0)) // 1:10
-	s.want(id, "1 a running: o1=reached o2=instructed")
+	s.want(id, "1 a running: o1=reached o2=reached o3=instructed")
 	s.wantTold("o1", 1)
-	s.keepAlive(10 * time.Second) // it reports error again, at 1:20
-	s.keepAlive(29 * time.Second)
-	s.wantMember(id, "o2", rollout.MemberInstructed)
-	s.report("o2", discovery.Work) // 1:49
-	s.keepAlive(3 * time.Minute)
-	s.wantAt("wave.passed", 1, "3:49") // o1 has been healthy since 0:30, o2 for two minutes
+	s.keepAlive(10*time.Second + 29*time.Second) // o3 reports its error again at 1:20
+	s.wantMember(id, "o3", rollout.MemberInstructed)
+	s.report("o3", discovery.Wakeup)
+	s.keepAlive(time.Minute)
+	s.wantAt("wave.passed", 1, "2:20") // o1 and o2 have been healthy since 0:20
 }
 
 // TestRetryWakesTheLost is rule 4.18: lost members that are still discovered are

@@ -118,7 +118,8 @@ type Member struct {
 	SeenBoot     string `json:"seen_boot,omitempty"`
 	SeenSequence int64  `json:"seen_sequence,omitempty"`
 
-	Boot           string    `json:"boot,omitempty"` // that was told
+	Boot           string    `json:"boot,omitempty"`       // that was told
+	HeardBoot      string    `json:"heard_boot,omitempty"` // that has acknowledged an instruction of this rollout
 	Tries          int       `json:"tries,omitempty"`
 	Restarts       int       `json:"restarts,omitempty"` // new boots told again (rule 4.13)
 	InstructionID  string    `json:"instruction_id,omitempty"`

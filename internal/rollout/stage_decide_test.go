@@ -113,8 +113,10 @@ func (s *stage) takeClaim(id, occurrence string) error {
 func (s *stage) verdict(id, occurrence, token string, v rollout.Verdict) error {
 	s.t.Helper()
 	s.catchUp()
-	return s.step(rollout.GiveVerdict{RolloutID: id, OccurrenceID: occurrence, Token: token, Verdict: v, Reasoning: "because",
-		Actor: "occurrence:" + occurrence})
+	return s.step(rollout.GiveVerdict{
+		RolloutID: id, OccurrenceID: occurrence, Token: token, Verdict: v, Reasoning: "because",
+		Actor: "occurrence:" + occurrence,
+	})
 }
 
 // postpone is the holder's deferral; until is wall time.
@@ -122,8 +124,10 @@ func (s *stage) postpone(id string, until time.Time) error {
 	s.t.Helper()
 	s.catchUp()
 	c := s.claimOf(id)
-	return s.step(rollout.GiveVerdict{RolloutID: id, OccurrenceID: c.OccurrenceID, Token: c.Token, Verdict: rollout.Defer,
-		Reasoning: "not now", UntilWall: until, Actor: "occurrence:" + c.OccurrenceID})
+	return s.step(rollout.GiveVerdict{
+		RolloutID: id, OccurrenceID: c.OccurrenceID, Token: c.Token, Verdict: rollout.Defer,
+		Reasoning: "not now", UntilWall: until, Actor: "occurrence:" + c.OccurrenceID,
+	})
 }
 
 // overrule is an operator's verdict.

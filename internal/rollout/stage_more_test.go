@@ -26,9 +26,13 @@ func remaining() rollout.Size  { return rollout.Size{Kind: rollout.SizeRest} }
 
 func delayed(d time.Duration) func(*rollout.Group) { return func(g *rollout.Group) { g.Delay = d } }
 func within(d time.Duration) func(*rollout.Group)  { return func(g *rollout.Group) { g.Timeout = d } }
-func stable(d time.Duration) func(*rollout.Group)  { return func(g *rollout.Group) { g.StableFor = d } }
-func needs(a rollout.Amount) func(*rollout.Group)  { return func(g *rollout.Group) { g.MinHealthy = a } }
+
+func stable(d time.Duration) func(*rollout.Group) { return func(g *rollout.Group) { g.StableFor = d } }
+
+func needs(a rollout.Amount) func(*rollout.Group) { return func(g *rollout.Group) { g.MinHealthy = a } }
+
 func spares(a rollout.Amount) func(*rollout.Group) { return func(g *rollout.Group) { g.MaxFailed = a } }
+
 func atOnce(a rollout.Amount) func(*rollout.Group) {
 	return func(g *rollout.Group) { g.MaxConcurrent = a }
 }

@@ -75,6 +75,9 @@ type State struct {
 	// Complete: the fleet once had its expected count and was not shut down
 	// since; what below_expected is judged by.
 	Complete bool
+	// IncidentsMade counts the incidents that were ever opened, so that each has
+	// an id of its own.
+	IncidentsMade int64
 	// SteppedAt is up to when everything due is done.
 	SteppedAt time.Time
 	// WakeAt is when Step must be called next though nothing happens; zero:

@@ -23,7 +23,11 @@ func (l Lens) Waves(r Rollout) []Wave {
 	if r.Started() || r.Status.Final() {
 		return r.Waves
 	}
-	waves := l.Profile.Forecast(r.Kind, r.Groups, l.Fleet, r.decider(), l.Now).Waves
+	first := r.decider()
+	if r.Claim != nil {
+		first = r.Claim.OccurrenceID // who will be the decider, as it was told itself
+	}
+	waves := l.Profile.Forecast(r.Kind, r.Groups, l.Fleet, first, l.Now).Waves
 	for i := range waves {
 		if i < len(r.Waves) && r.Waves[i].Status == WaveDelayed {
 			waves[i].Status = WaveDelayed
@@ -39,7 +43,7 @@ func (l Lens) Waves(r Rollout) []Wave {
 // says anything; zero when it waits for somebody.
 func (l Lens) NextAction(r Rollout) time.Time {
 	w := l.world(r)
-	a := &agenda{after: l.Now}
+	a := &agenda{after: l.Now, timersOnly: true}
 	switch r.Status {
 	case Deciding, Deferred:
 		w.dueDeciding(a, &w.Rollouts[0])
@@ -70,6 +74,9 @@ func (l Lens) WaitingFor(r Rollout, waves []Wave, i int) string {
 		}
 		return l.waitsForVerdict(r)
 	case r.Status == Paused:
+		if v.Status == WaveSkipped || v.Status == WaveCancelled || (v.Status == WavePassed || v.Status == WaveFailed) && l.waitsForMembers(v) == "" {
+			return ""
+		}
 		return "an operator to resume; paused since " + l.at(r.PausedAt)
 	}
 	switch v.Status {
@@ -145,11 +152,19 @@ func (l Lens) waitsForGate(r Rollout, v *Wave) string {
 	if v.StableFor > 0 {
 		text += " for " + v.StableFor.String()
 	}
-	text += fmt.Sprintf(" (min_healthy %s): %d are, %d failed; since %s", v.MinHealthy, t.healthy, t.failed, l.at(v.StartedAt))
+	text += fmt.Sprintf(" (min_healthy %s): %d are, %d failed; since %s", v.MinHealthy, t.healthy, t.failed, l.at(v.runsSince()))
 	if t.pending > 0 {
 		return text + fmt.Sprintf(", %d not told yet", t.pending)
 	}
 	return text + ", until " + l.at(t.deadline.Add(v.StableFor))
+}
+
+// runsSince is when the wave was started, or run again.
+func (v *Wave) runsSince() time.Time {
+	if v.RetriedAt.After(v.StartedAt) {
+		return v.RetriedAt
+	}
+	return v.StartedAt
 }
 
 func (l Lens) waitsForMembers(v *Wave) string {

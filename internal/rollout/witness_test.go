@@ -115,6 +115,20 @@ func TestWitnessToldToStop(t *testing.T) {
 	}
 }
 
+// TestAcknowledgedThenToldAgain: a stop that was acknowledged counts, though the
+// boot was told again and that was withdrawn (rule 6.2).
+func TestAcknowledgedThenToldAgain(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, "o1")
+	s.actors["o1"].takes = -1
+	s.emergency()
+	s.acknowledge("o1")
+	s.emergency()
+	s.release()
+	mustBe(t, "its second stop is withdrawn", s.lastTold("o1", rollout.Stop).WithdrawnAt, s.now)
+	mustBe(t, "proceeds", s.joinsTheAwake("o2"), false)
+}
+
 // TestStragglerIsNoWitness: the stop of rule 4.17 counts as a shutdown's (rule
 // 6.2).
 func TestStragglerIsNoWitness(t *testing.T) {

@@ -123,7 +123,7 @@ func (c *checker) stored() error {
 	if err != nil {
 		return tolerate(err)
 	}
-	unfinished := map[rollout.Kind]string{}
+	unfinished := make(map[rollout.Kind]string)
 	for _, v := range views {
 		if was, known := c.final[v.ID]; known && was != v.Status {
 			return fmt.Errorf("S7: rollout %s was %s and is %s", v.ID, was, v.Status)

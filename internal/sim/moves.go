@@ -80,8 +80,10 @@ func (w *World) outage() error {
 }
 
 func (w *World) request() error {
-	c := rollout.Request{Kind: rollout.Shutdown, Reason: "upgrade", Actor: "operator:local", Consent: rollout.ConsentRequired, OnTimeout: rollout.TimeoutFails,
-		Supersede: w.rng.IntN(3) == 0}
+	c := rollout.Request{
+		Kind: rollout.Shutdown, Reason: "upgrade", Actor: "operator:local", Consent: rollout.ConsentRequired, OnTimeout: rollout.TimeoutFails,
+		Supersede: w.rng.IntN(3) == 0,
+	}
 	switch w.rng.IntN(6) {
 	case 0:
 		c.Kind = rollout.Wakeup

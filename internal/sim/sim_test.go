@@ -30,9 +30,11 @@ func TestSim(t *testing.T) {
 	if *seeds < 50 {
 		return
 	}
-	for _, what := range []string{"fault before", "fault after", "outage", "emergency", "restart", "late heartbeat", "verdict accept", "verdict reject",
+	for _, what := range []string{
+		"fault before", "fault after", "outage", "emergency", "restart", "late heartbeat", "verdict accept", "verdict reject",
 		"verdict defer", "order pause", "order resume", "order promote", "order retry", "order abort", "told decide", "told proceed", "told wait",
-		"instruction.wake", "instruction.stop", "ended succeeded", "ended partial", "ended failed", "ended rejected", "ended aborted", "ended superseded"} {
+		"instruction.wake", "instruction.stop", "ended succeeded", "ended partial", "ended failed", "ended rejected", "ended aborted", "ended superseded",
+	} {
 		if reach[what] == 0 {
 			t.Errorf("M2: %q was never reached", what)
 		}

@@ -53,6 +53,7 @@ CREATE TABLE agents (
     stepped_at bigint NOT NULL DEFAULT 0,
     hold_seen  bigint NOT NULL DEFAULT 0,
     complete   boolean NOT NULL DEFAULT false,
+    incidents_made bigint NOT NULL DEFAULT 0,
     head_seq   bigint NOT NULL DEFAULT 0,
     head_hash  text NOT NULL DEFAULT '',
     profile    text NOT NULL DEFAULT '',

@@ -50,6 +50,7 @@ CREATE TABLE agents (
     stepped_at INTEGER NOT NULL DEFAULT 0,
     hold_seen  INTEGER NOT NULL DEFAULT 0,
     complete   INTEGER NOT NULL DEFAULT false,
+    incidents_made INTEGER NOT NULL DEFAULT 0,
     head_seq   INTEGER NOT NULL DEFAULT 0,
     head_hash  TEXT NOT NULL DEFAULT '',
     profile    TEXT NOT NULL DEFAULT '',

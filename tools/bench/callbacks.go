@@ -112,8 +112,10 @@ func dispatchAll(ctx context.Context, d database, url, secret string, n int, age
 	}
 	group := rollout.Defaults("all")
 	group.Size = rollout.Size{Kind: rollout.SizeRest}
-	if _, err := s.engine.Request(ctx, agent, rollout.Request{Kind: rollout.Shutdown, Reason: "bench", Actor: "operator:bench",
-		Consent: rollout.ConsentInstant, Groups: []rollout.Group{group}}, nil); err != nil {
+	if _, err := s.engine.Request(ctx, agent, rollout.Request{
+		Kind: rollout.Shutdown, Reason: "bench", Actor: "operator:bench",
+		Consent: rollout.ConsentInstant, Groups: []rollout.Group{group},
+	}, nil); err != nil {
 		return 0, err
 	}
 	policy, err := webhook.NewPolicy(true, "")

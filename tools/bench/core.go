@@ -16,8 +16,10 @@ func largeFleet(n int, now time.Time) discovery.Fleet {
 	all := make([]discovery.Occurrence, n)
 	for i := range all {
 		id := fmt.Sprintf("o%05d", i)
-		all[i] = discovery.Occurrence{ID: id, Coordinated: true, Boot: "boot-" + id, BootHeard: now.Add(-time.Hour), RegisteredAt: now.Add(-time.Hour),
-			Sequence: 7, State: discovery.Work, StateSince: now.Add(-time.Hour), LastSign: now}
+		all[i] = discovery.Occurrence{
+			ID: id, Coordinated: true, Boot: "boot-" + id, BootHeard: now.Add(-time.Hour), RegisteredAt: now.Add(-time.Hour),
+			Sequence: 7, State: discovery.Work, StateSince: now.Add(-time.Hour), LastSign: now,
+		}
 	}
 	return discovery.NewFleet(rollout.DefaultSettings().Timing(), all)
 }
@@ -31,8 +33,10 @@ func benchSteps(_ context.Context, c config, _ []database) error {
 	state := rollout.State{AgentID: "bench"}
 	var err error
 	begin := time.Now()
-	state, _, err = rollout.Step(state, rollout.Input{Fleet: fleet, Settings: set, Command: rollout.Request{ULID: "01", Kind: rollout.Shutdown,
-		Reason: "bench", Actor: "operator:bench", Consent: rollout.ConsentInstant, Groups: []rollout.Group{group}}}, now)
+	state, _, err = rollout.Step(state, rollout.Input{Fleet: fleet, Settings: set, Command: rollout.Request{
+		ULID: "01", Kind: rollout.Shutdown,
+		Reason: "bench", Actor: "operator:bench", Consent: rollout.ConsentInstant, Groups: []rollout.Group{group},
+	}}, now)
 	if err != nil {
 		return err
 	}

@@ -40,8 +40,10 @@ func bare() http.Handler {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 			return
 		}
-		_ = wire.WriteJSON(w, http.StatusOK, api.HeartbeatAnswer{Accepted: true, Sequence: report.Sequence, ServerTime: wire.Time(time.Now()),
-			HeartbeatInterval: wire.Duration(10 * time.Second), LivenessTimeout: wire.Duration(30 * time.Second)})
+		_ = wire.WriteJSON(w, http.StatusOK, api.HeartbeatAnswer{
+			Accepted: true, Sequence: report.Sequence, ServerTime: wire.Time(time.Now()),
+			HeartbeatInterval: wire.Duration(10 * time.Second), LivenessTimeout: wire.Duration(30 * time.Second),
+		})
 	})
 	return r
 }

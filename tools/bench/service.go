@@ -99,7 +99,7 @@ func (d database) serve(ctx context.Context) (*service, error) {
 		cancel()
 		return nil, err
 	}
-	url, stop, err := listen(ctx, api.NewHandler(api.NewOperations(e, policy, time.Now), api.Options{Now: time.Now}))
+	url, stop, err := listen(ctx, api.NewHandler(api.NewOperations(e, policy, time.Now), api.Options{Now: time.Now})) //nolint:contextcheck // every request has its own
 	return &service{engine: e, url: url, stop: func() { stop(); cancel() }}, err
 }
 

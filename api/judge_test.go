@@ -1,0 +1,215 @@
+package api_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/go-json-experiment/json"
+
+	"github.com/cirisai/orchestrator"
+	"github.com/cirisai/orchestrator/api"
+	"github.com/cirisai/orchestrator/internal/wire"
+)
+
+// document is openapi.yaml, and what finds the operation that a request is for.
+type document struct {
+	*openapi3.T
+	router routers.Router
+}
+
+// contract is openapi.yaml, read once.
+var contract = sync.OnceValues(func() (document, error) {
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.FileBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/yaml", openapi3filter.FileBodyDecoder)
+	doc, err := openapi3.NewLoader().LoadFromData(orchestrator.OpenAPI)
+	if err != nil {
+		return document{}, err
+	}
+	doc.Servers = nil
+	router, err := legacy.NewRouter(doc)
+	return document{doc, router}, err
+})
+
+// secret is a callback secret that is registered wherever there is one, and must be
+// in no answer, whatever part of it (rule 7.6).
+const secret = "whsec_Q2FuYXJ5IGluIHRoZSBjb2FsIG1pbmUh"
+
+var secrets = []string{strings.TrimPrefix(secret, "whsec_"), "Canary in the coal mine!"}
+
+// judge holds answers against openapi.yaml, and remembers which of its operations
+// and answers it has seen.
+type judge struct {
+	doc document
+
+	mu   sync.Mutex
+	seen map[string]bool // "operation" and "operation status"
+}
+
+func newJudge(t *testing.T) *judge {
+	t.Helper()
+	doc, err := contract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &judge{doc: doc, seen: map[string]bool{}}
+}
+
+// look judges one answer.
+func (j *judge) look(t *testing.T, r *http.Request, w *httptest.ResponseRecorder) {
+	t.Helper()
+	complain := func(err error) {
+		t.Helper()
+		t.Errorf("%s %s is answered %d %s: %v", r.Method, r.URL, w.Code, w.Body, err)
+	}
+	if w.Header().Get("X-Request-Id") == "" {
+		complain(errors.New("there is no request id"))
+	}
+	for _, canary := range secrets {
+		if strings.Contains(w.Body.String(), canary) || strings.Contains(fmt.Sprint(w.Header()), canary) {
+			complain(errors.New("a secret is shown"))
+		}
+	}
+	if w.Code >= http.StatusBadRequest {
+		if err := checkProblem(w); err != nil && r.Method != http.MethodHead {
+			complain(err)
+		}
+	}
+	if w.Code == http.StatusMethodNotAllowed || r.Method == http.MethodHead {
+		return // no operation's answer
+	}
+	route, params, err := j.doc.router.FindRoute(r)
+	if err != nil {
+		if w.Code != http.StatusNotFound {
+			complain(err)
+		}
+		return
+	}
+	if err := j.againstDocument(route, params, r, w); err != nil {
+		complain(err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.seen[route.Operation.OperationID] = true
+	j.seen[fmt.Sprintf("%s %d", route.Operation.OperationID, w.Code)] = true
+}
+
+// againstDocument holds an answer, and the request if it was taken, against the
+// document: what kin sees, and what it does not.
+func (j *judge) againstDocument(route *routers.Route, params map[string]string, r *http.Request, w *httptest.ResponseRecorder) error {
+	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{
+		IncludeResponseStatus: true, AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+	}}
+	var errs []error
+	if w.Code < http.StatusMultipleChoices {
+		if err := openapi3filter.ValidateRequest(context.Background(), in); err != nil {
+			errs = append(errs, fmt.Errorf("the request was taken, and the document does not: %w", err))
+		}
+	}
+	out := &openapi3filter.ResponseValidationInput{RequestValidationInput: in, Status: w.Code, Header: w.Header(), Options: in.Options}
+	out.SetBodyBytes(w.Body.Bytes())
+	if err := openapi3filter.ValidateResponse(context.Background(), out); err != nil {
+		errs = append(errs, err)
+	}
+	response := route.Operation.Responses.Value(strconv.Itoa(w.Code))
+	if response == nil || !strings.Contains(w.Header().Get("Content-Type"), "json") {
+		return errors.Join(errs...)
+	}
+	media := response.Value.Content.Get(w.Header().Get("Content-Type"))
+	if media == nil {
+		return errors.Join(append(errs, errors.New("the document knows no such content"))...)
+	}
+	var value any
+	if err := json.Unmarshal(w.Body.Bytes(), &value); err != nil {
+		return errors.Join(append(errs, err)...)
+	}
+	for _, what := range undeclared(media.Schema.Value, value, "") {
+		errs = append(errs, errors.New(what))
+	}
+	return errors.Join(append(errs, readsBack(media.Schema, w.Body.Bytes()))...)
+}
+
+// models are the types that answers are read into, by the name of their schema.
+var models = map[string][]any{
+	"AgentList": {api.AgentList{}}, "Agent": {api.Agent{}}, "OccurrenceList": {api.OccurrenceList{}}, "Occurrence": {api.Occurrence{}},
+	"HeartbeatAnswer": {api.HeartbeatAnswer{}}, "InstructionList": {api.InstructionList{}}, "Acknowledgement": {api.Acknowledgement{}},
+	"WakeupAnswer": {api.WakeupAnswer{}}, "WakeupOpened": {api.WakeupAnswer{}, api.Rollout{}}, "ClaimAnswer": {api.ClaimAnswer{}},
+	"Rollout": {api.Rollout{}}, "RolloutList": {api.RolloutList{}}, "PlanForecast": {api.PlanForecast{}}, "SharedTask": {api.SharedTask{}},
+	"EventList": {api.EventList{}}, "IncidentList": {api.IncidentList{}}, "Incident": {api.Incident{}}, "EmergencyAnswer": {api.EmergencyAnswer{}},
+	"ReleaseAnswer": {api.ReleaseAnswer{}}, "WebhookKeys": {api.WebhookKeys{}}, "Health": {api.Health{}}, "Problem": {api.Problem{}},
+}
+
+// readsBack reads an answer into its generated type, with nothing left over, and
+// writes it again: a client that does so has the same.
+func readsBack(schema *openapi3.SchemaRef, body []byte) error {
+	name := schema.Ref[strings.LastIndex(schema.Ref, "/")+1:]
+	if len(models[name]) == 0 {
+		return fmt.Errorf("schema %q has no type", name)
+	}
+	var errs []error
+	for _, model := range models[name] {
+		value := reflect.New(reflect.TypeOf(model)).Interface()
+		err := json.Unmarshal(body, value, json.RejectUnknownMembers(true))
+		if err == nil {
+			var written []byte
+			written, err = wire.Encode(value)
+			if err == nil && name != "Problem" && !bytes.Equal(written, body) {
+				err = fmt.Errorf("it is written again as %s", written)
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		errs = append(errs, fmt.Errorf("read as %s: %w", reflect.TypeOf(model), err))
+	}
+	return errors.Join(errs...)
+}
+
+// pointerForm is what a JSON pointer looks like (RFC 6901).
+var pointerForm = regexp.MustCompile(`^(/([^~/]|~[01])*)*$`)
+
+// checkProblem holds an answer against rule 10.6: what every refusal has.
+func checkProblem(w *httptest.ResponseRecorder) error {
+	var p api.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		return fmt.Errorf("no problem document: %w", err)
+	}
+	detail := ""
+	if p.Detail != nil {
+		detail = *p.Detail
+	}
+	switch {
+	case w.Header().Get("Content-Type") != "application/problem+json":
+		return fmt.Errorf("the content is %q", w.Header().Get("Content-Type"))
+	case p.Status != w.Code, p.Type != "urn:orchestrator:problem:"+string(p.Code), p.Title == "", detail == "":
+		return errors.New("the problem does not say what is wrong")
+	case w.Code == http.StatusInternalServerError:
+		return errors.New("the service failed")
+	case (len(p.Errors) > 0) != (p.Code == api.ErrorCodeValidationFailed):
+		return errors.New("fields are wrong where validation failed, and only there")
+	}
+	for _, e := range p.Errors {
+		if !pointerForm.MatchString(e.Pointer) || e.Detail == "" {
+			return fmt.Errorf("field %q: %q", e.Pointer, e.Detail)
+		}
+	}
+	for status, header := range map[int]string{401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"} {
+		if (w.Code == status) && w.Header().Get(header) == "" {
+			return fmt.Errorf("there is no %s", header)
+		}
+	}
+	return nil
+}
