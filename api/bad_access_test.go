@@ -11,7 +11,7 @@ import (
 func badPaths() []bad {
 	var all []bad
 	for _, path := range []string{
-		"/v1", "/v1/", "/v2/agents", "/V1/agents", "/v1/agents/", "/v1/agent/scout", "/v1/agents/scout/", "/v1/agents/scout/pause", "/v1/agents//occurrences",
+		"/v1", "/v1/", "/v2/agents", "/V1/agents", "/v1/agents/", "/v1/agent/scout", "/v1/agents/scout/", "/v1/agents/scout/pause", "/v1//agents",
 		"/v1/agents/scout/occurrences/default/heartbeat", "/v1/rollouts/{deciding}/restart", "/v1/rollouts/{deciding}/", "/v1/emergency", "/favicon.ico",
 	} {
 		all = append(all, bad{name: "nothing at " + path, method: "GET", target: path, status: 404, code: api.ErrorCodeNotFound})
@@ -53,12 +53,13 @@ func badPaths() []bad {
 			bad{name: "the instruction " + shortened(id), method: "POST", target: registrations + "/instructions/" + id + "/acknowledgement", body: `{"boot_id":"b"}`,
 				status: 422, code: api.ErrorCodeValidationFailed, at: "/path/instruction_id"})
 	}
+	all = append(all, invalid("no agent at all", "/v1/agents//occurrences", "/path/agent_id"))
 	return append(all, badContent()...)
 }
 
 // badContent are bodies that are refused unread: 413 and 415.
 func badContent() []bad {
-	large := `{"reason":"` + strings.Repeat("x", 64<<10-13) + `"}` // a byte more than 64 KiB
+	large := `{"reason":"` + strings.Repeat("x", 64<<10-12) + `"}` // a byte more than 64 KiB
 	var all []bad
 	for _, op := range []struct{ method, target string }{
 		{"POST", shutdowns}, {"PUT", "/v1/agents/scout"}, {"PUT", registrations}, {"POST", heartbeats}, {"POST", wakeups}, {"POST", decisions},
@@ -89,7 +90,7 @@ func badContent() []bad {
 func badAccess() []bad {
 	var all []bad
 	add := func(status int, code api.ErrorCode, who, method, target, body string) {
-		all = append(all, bad{name: who + " " + method + " " + target, method: method, target: target, body: body, headers: []string{who}, status: status, code: code})
+		all = append(all, bad{name: strings.TrimSpace(who + " " + method + " " + target + " " + body), method: method, target: target, body: body, headers: []string{who}, status: status, code: code})
 	}
 	reason, beat := `{"reason":"r"}`, `{"boot_id":"boot-default","sequence":2,"state":"work"}`
 	for _, who := range []string{"Authorization: ", by("nobody"), "Authorization: Basic cm9vdDpyb290", "Authorization: root"} {
@@ -97,7 +98,9 @@ func badAccess() []bad {
 		add(401, api.ErrorCodeUnauthorized, who, "POST", heartbeats, beat)
 		add(401, api.ErrorCodeUnauthorized, who, "POST", "/v1/emergency/shutdown", `{"reason":"r","confirm":true}`)
 	}
-	forbidden := func(who, method, target, body string) { add(403, api.ErrorCodeForbidden, by(who), method, target, body) }
+	forbidden := func(who, method, target, body string) {
+		add(403, api.ErrorCodeForbidden, by(who), method, target, body)
+	}
 	forbidden("viewer", "PUT", "/v1/agents/scout", `{}`)
 	forbidden("viewer", "POST", shutdowns, reason)
 	forbidden("viewer", "POST", heartbeats, beat)

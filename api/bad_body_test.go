@@ -114,7 +114,7 @@ func badForms() []bad {
 		bad{name: "a wakeup with consent", body: `{"reason":"r","consent":"instant"}`, at: "/consent"},
 	))
 	add(unacceptable("POST", decisions,
-		bad{name: "a decision of nothing", body: `{}`, at: "/verdict /reasoning"},
+		bad{name: "a decision of nothing", body: `{}`, at: "/reasoning /verdict"},
 		bad{name: "an unknown verdict", body: `{"verdict":"agree","reasoning":"r"}`, at: "/verdict"},
 		bad{name: "a verdict without reasoning", body: `{"verdict":"accept","reasoning":""}`, at: "/reasoning"},
 		bad{name: "until with another verdict", body: `{"verdict":"reject","reasoning":"r","until":"2026-01-03T00:00:00Z"}`, at: "/until"},

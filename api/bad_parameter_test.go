@@ -45,7 +45,7 @@ func badParameters() []bad {
 		invalid("a poll without a boot", poll, "/query/boot_id"),
 		invalid("a poll with an empty boot", poll+"?boot_id=", "/query/boot_id"),
 		invalid("a poll with a boot that is none", poll+"?boot_id=a%20b&wait=1s", "/query/boot_id"),
-		invalid("a poll with everything wrong", poll+"?boot=b&wait=1d", "/query/boot /query/boot_id /query/wait"),
+		invalid("a poll with everything wrong", poll+"?boot=b&wait=1d", "/query/boot_id /query/wait /query/boot"),
 		invalid("an unknown liveness", "/v1/agents/scout/occurrences?liveness=dead", "/query/liveness"),
 		invalid("liveness in capitals", "/v1/agents/scout/occurrences?liveness=LIVE", "/query/liveness"),
 		invalid("an empty liveness", "/v1/agents/scout/occurrences?liveness=", "/query/liveness"),

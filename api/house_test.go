@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -16,6 +17,7 @@ import (
 	"github.com/cirisai/orchestrator/api"
 	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/engine"
+	"github.com/cirisai/orchestrator/internal/memstore"
 	"github.com/cirisai/orchestrator/internal/metrics"
 	"github.com/cirisai/orchestrator/internal/rollout"
 	"github.com/cirisai/orchestrator/internal/storetest"
@@ -26,12 +28,12 @@ import (
 // with a clock that moves when it is told to. It judges every answer.
 type house struct {
 	t       *testing.T
-	clock   *storetest.Clock
+	clock   *storetest.Clock // nil where time is that of a bubble
 	store   engine.Store
 	engine  *engine.Engine
 	handler http.Handler
 	judge   *judge
-	ids     atomic.Int64
+	ids     *atomic.Int64
 	living  map[[2]string]*living
 }
 
@@ -49,9 +51,57 @@ func newHouse(t *testing.T, open opener) *house {
 	t.Helper()
 	clock := storetest.NewClock()
 	clock.Advance(dawn.Sub(clock.Now()))
-	h := &house{t: t, clock: clock, store: open(t, clock.Now), judge: newJudge(t), living: map[[2]string]*living{}}
+	h := &house{t: t, clock: clock, store: open(t, clock.Now), judge: newJudge(t), ids: new(atomic.Int64), living: map[[2]string]*living{}}
 	h.restart()
 	return h
+}
+
+// replica is another house over the same store.
+func (h *house) replica() *house {
+	h.t.Helper()
+	other := *h
+	other.restart()
+	return &other
+}
+
+// bubble runs a test on a house in virtual time, in which its loops run too. Fault,
+// unless it is nil, is asked what is wrong with the store.
+func bubble(t *testing.T, fault func(op string) memstore.FaultKind, test func(t *testing.T, h *house)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		store := memstore.New(time.Now)
+		store.Fault = fault
+		h := &house{t: t, store: store, judge: newJudge(t), ids: new(atomic.Int64), living: map[[2]string]*living{}}
+		h.restart()
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.run(ctx)
+		}()
+		test(t, h)
+		stop()
+		<-done
+	})
+}
+
+// run beats and does what is due, every second until ctx ends.
+func (h *house) run(ctx context.Context) {
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		if err := h.engine.Beat(ctx); err != nil {
+			h.t.Errorf("beat: %v", err)
+		}
+		if _, err := h.engine.RunOnce(ctx); err != nil {
+			h.t.Errorf("work: %v", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // restart begins anew on the same store, as another replica would.

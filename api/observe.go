@@ -119,6 +119,9 @@ func (h *handler) tell(r *http.Request, rec *record, began time.Time) {
 	}
 	h.options.Observer.Answered(rec.name(r), r.Method, status, took)
 	level := rec.level(status)
+	if r.Context().Err() != nil {
+		level = min(level, slog.LevelDebug) // the client has left, or the service is stopping: nobody failed
+	}
 	if !h.options.Logger.Enabled(r.Context(), level) {
 		return
 	}

@@ -131,8 +131,10 @@ func TestCallbackWithoutOne(t *testing.T) {
 func TestOwnReceiver(t *testing.T) {
 	svc, agent := newFakeService(), &fakeAgent{}
 	svc.script("ask", directs(DirectiveProceed))
-	p, err := NewProcess(Config{BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", Handler: agent,
-		HTTPClient: &http.Client{Transport: svc}, Callback: Callback{Listen: "127.0.0.1:0"}, PollWait: -1})
+	p, err := NewProcess(Config{
+		BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", Handler: agent,
+		HTTPClient: &http.Client{Transport: svc}, Callback: Callback{Listen: "127.0.0.1:0"}, PollWait: -1,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +173,10 @@ func TestOwnReceiver(t *testing.T) {
 // An address that cannot be listened at ends the process before anything is said.
 func TestReceiverThatCannotListen(t *testing.T) {
 	svc := newFakeService()
-	p, err := NewProcess(Config{BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", Handler: &fakeAgent{},
-		HTTPClient: &http.Client{Transport: svc}, Callback: Callback{Listen: "127.0.0.1:99999"}})
+	p, err := NewProcess(Config{
+		BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", Handler: &fakeAgent{},
+		HTTPClient: &http.Client{Transport: svc}, Callback: Callback{Listen: "127.0.0.1:99999"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,8 @@
-// Beside the generated calls stands [Process], which is all that an agent written in Go needs: it is one process of an
-// agent, for one boot, and does what the rules ask of such a process.
+// Package client is what links to the orchestrator: the generated calls for those who command it, and [Process] for those
+// whom it commands.
+//
+// A Process is all that an agent written in Go needs: it is one process of an agent, for one boot, and does what the rules
+// ask of such a process.
 //
 //	process, err := client.NewProcess(client.Config{
 //		BaseURL: "http://127.0.0.1:8080", AgentID: "scout", OccurrenceID: "scout-1", Handler: agent,

@@ -226,8 +226,10 @@ func (f *fakeService) heartbeat(b HeartbeatReport) HeartbeatAnswer {
 	defer f.mu.Unlock()
 	accepted := b.Sequence > f.last
 	f.last = max(f.last, b.Sequence)
-	return HeartbeatAnswer{Accepted: accepted, Sequence: f.last, ServerTime: f.now(), HeartbeatInterval: "10s", LivenessTimeout: "30s",
-		Instructions: slices.Clone(f.pending)}
+	return HeartbeatAnswer{
+		Accepted: accepted, Sequence: f.last, ServerTime: f.now(), HeartbeatInterval: "10s", LivenessTimeout: "30s",
+		Instructions: slices.Clone(f.pending),
+	}
 }
 
 func (f *fakeService) poll(ctx context.Context, wait time.Duration) InstructionList {
@@ -259,8 +261,10 @@ func directs(d Directive) reply {
 
 func (f *fakeService) decides(token string) reply {
 	rollout, message := "ro_1", "VERIFY_IDENTITY"
-	return reply{status: http.StatusCreated, body: WakeupAnswer{Directive: DirectiveDecide, Reason: "opened_a_wakeup", RolloutID: &rollout,
-		Message: &message, Claim: &Claim{Token: token, ExpiresAt: f.now().Add(5 * time.Minute)}}}
+	return reply{status: http.StatusCreated, body: WakeupAnswer{
+		Directive: DirectiveDecide, Reason: "opened_a_wakeup", RolloutID: &rollout,
+		Message: &message, Claim: &Claim{Token: token, ExpiresAt: f.now().Add(5 * time.Minute)},
+	}}
 }
 
 // fakeAgent is a Handler whose answers are functions; nil ones agree at once. It notes its calls in words.
@@ -340,8 +344,10 @@ func inRig(t *testing.T, test func(*rig)) {
 // start runs the process, after all that is due at once has happened.
 func (r *rig) start(changes ...func(*Config)) {
 	r.t.Helper()
-	cfg := Config{BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", Handler: r.agent,
-		HTTPClient: &http.Client{Transport: r.svc}}
+	cfg := Config{
+		BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", Handler: r.agent,
+		HTTPClient: &http.Client{Transport: r.svc},
+	}
 	for _, change := range changes {
 		change(&cfg)
 	}
@@ -381,8 +387,10 @@ func (r *rig) instruct(kind InstructionType, id string, changes ...func(*Instruc
 }
 
 func (r *rig) instruction(kind InstructionType, id string, changes ...func(*Instruction)) Instruction {
-	in := Instruction{AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", InstructionID: id, Type: kind, RolloutID: "ro_1", Attempt: 1,
-		Reason: id, IssuedAt: r.svc.now(), Deadline: r.svc.now().Add(5 * time.Minute), Wave: &InstructionWave{Index: 1, Group: "explorer"}}
+	in := Instruction{
+		AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", InstructionID: id, Type: kind, RolloutID: "ro_1", Attempt: 1,
+		Reason: id, IssuedAt: r.svc.now(), Deadline: r.svc.now().Add(5 * time.Minute), Wave: &InstructionWave{Index: 1, Group: "explorer"},
+	}
 	for _, change := range changes {
 		change(&in)
 	}

@@ -234,8 +234,10 @@ func TestAProxyDecidesNothing(t *testing.T) {
 func TestRefusedRegistrationEnds(t *testing.T) {
 	inRig(t, func(r *rig) {
 		detail := "the request does not fit"
-		r.svc.script("register", reply{status: http.StatusUnprocessableEntity, body: Problem{Status: 422, Code: ErrorCodeValidationFailed, Detail: &detail,
-			Errors: []FieldError{{Pointer: "/callback_url", Detail: "link-local"}}}})
+		r.svc.script("register", reply{status: http.StatusUnprocessableEntity, body: Problem{
+			Status: 422, Code: ErrorCodeValidationFailed, Detail: &detail,
+			Errors: []FieldError{{Pointer: "/callback_url", Detail: "link-local"}},
+		}})
 		r.start()
 		err := r.ended()
 		if !HasCode(err, ErrorCodeValidationFailed) || !strings.Contains(err.Error(), "/callback_url: link-local") {

@@ -13,7 +13,7 @@ import (
 // from here each goes on once.
 type inbox struct {
 	mu      sync.Mutex
-	ctx     context.Context    // of the acknowledgements; nil while nothing is taken
+	answer  func(id string)    // begins to answer a new one; nil while nothing is taken
 	pending map[string]*parcel // received, and not answered yet
 	settled map[string]bool    // acknowledged, or refused for good. A boot is told few things, so nothing is dropped.
 }
@@ -29,23 +29,24 @@ func newInbox() inbox {
 	return inbox{pending: map[string]*parcel{}, settled: map[string]bool{}}
 }
 
-func (b *inbox) open(ctx context.Context) {
+// open has what comes taken in, and answered.
+func (b *inbox) open(answer func(id string)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ctx = ctx
+	b.answer = answer
 }
 
 // close has nothing more taken in.
 func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.ctx = nil
+	b.answer = nil
 }
 
 func (b *inbox) isOpen() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.ctx != nil
+	return b.answer != nil
 }
 
 // newest returns the newest copy of a pending instruction.
@@ -102,7 +103,7 @@ func (p *Process) take(in Instruction, server time.Time) bool {
 	defer b.mu.Unlock()
 	known := b.pending[id]
 	switch {
-	case b.ctx == nil || b.settled[id]:
+	case b.answer == nil || b.settled[id]:
 		return false
 	case known != nil:
 		if server.After(known.server) {
@@ -113,8 +114,7 @@ func (p *Process) take(in Instruction, server time.Time) bool {
 		return false
 	}
 	b.pending[id] = c
-	ctx := b.ctx
-	p.tasks.Go(func() { p.answer(ctx, id) })
+	b.answer(id)
 	return true
 }
 

@@ -87,13 +87,13 @@ func (p *Process) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.inbox.open(work)
+	p.inbox.open(func(id string) { p.tasks.Go(func() { p.answer(work, id) }) })
 	l := newLife(p, work)
 	cause := p.register(work)
 	if cause == nil {
 		p.tasks.Go(func() { p.beat(work) })
 		p.tasks.Go(func() { p.poll(work) })
-		cause = l.run()
+		cause = l.run() //nolint:contextcheck // the life holds the context that it lives in
 	}
 	p.inbox.close()
 	receiver.close()

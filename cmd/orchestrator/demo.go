@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,8 +25,10 @@ type demoCommand struct {
 
 // options are what the flags say.
 func (c *demoCommand) options() demo.Options {
-	return demo.Options{Occurrences: c.Occurrences, Speed: c.Speed, Fail: c.Fail, Reject: c.Reject, Exit: c.Exit,
-		AgentID: "scout"}
+	return demo.Options{
+		Occurrences: c.Occurrences, Speed: c.Speed, Fail: c.Fail, Reject: c.Reject, Exit: c.Exit,
+		AgentID: "scout",
+	}
 }
 
 // Validate refuses, in one line, flags that cannot be used.
@@ -49,12 +50,7 @@ func (c *demoCommand) Run(ctx context.Context, con *console) (err error) {
 	}
 	opts.Out, opts.Terminal = con.out, isTerminal(con.out)
 	opts.Start = func(ctx context.Context, s demo.Settings) (demo.Service, error) { return c.start(ctx, con, url, s) }
-	err = demo.Run(ctx, opts)
-	if errors.Is(err, demo.ErrFailed) {
-		fmt.Fprintln(con.err, "orchestrator:", err)
-		return exitCode(1)
-	}
-	return err
+	return demo.Run(ctx, opts)
 }
 
 // start starts the service as serve does. The settings of the environment are left alone: a demonstration is the same

@@ -117,20 +117,6 @@ func (p *process) kill() {
 	p.cmd = nil
 }
 
-// stop asks the process to end, and returns its exit code.
-func (p *process) stop(t *testing.T) int {
-	t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	_ = p.cmd.Wait()
-	code := p.cmd.ProcessState.ExitCode()
-	p.cmd = nil
-	return code
-}
-
 func (p *process) url() string { return "http://" + p.address }
 
 // try makes one call.

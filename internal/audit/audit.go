@@ -74,7 +74,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Seq: e.Seq, At: e.At.UTC(), Type: e.Type, AgentID: e.AgentID, RolloutID: orNull(e.RolloutID),
 		OccurrenceID: orNull(e.OccurrenceID), Actor: e.Actor, Data: e.Data, PrevHash: e.PrevHash, Hash: e.Hash,
 	}
-	if e.Wave > 0 {
+	if e.Wave != 0 {
 		s.Wave = &e.Wave
 	}
 	if len(s.Data) == 0 {

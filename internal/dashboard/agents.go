@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cirisai/orchestrator/internal/engine"
+	"github.com/cirisai/orchestrator/internal/rollout"
 )
 
 // agentsShown is how many agents the main page shows. Those that somebody should
@@ -79,20 +80,32 @@ func agentTone(a *engine.AgentView) (tone, string) {
 	return good, "all live"
 }
 
-// agentCards picks the agents of the main page: those in trouble first, each part
-// in order of id.
-func (v *view) agentCards() ([]agentCard, *elsewhere) {
-	cards := make([]agentCard, 0, len(v.agents))
+// agentCards makes a card of every agent that was read.
+func (v *view) agentCards() []agentCard {
+	cards := make([]agentCard, len(v.agents))
 	for i := range v.agents {
 		c := newAgentCard(&v.agents[i], v.now)
 		for j := range c.Unfinished {
 			v.name(&c.Unfinished[j])
+			if r := v.shown(v.agents[i].Unfinished[j]); r != nil && stopping(r) && c.Hold == nil && c.Tone == warn {
+				c.Tone, c.State = busy, "shutting down" // its numbers are as they should be
+			}
 		}
-		cards = append(cards, c)
+		cards[i] = c
 	}
+	return cards
+}
+
+// stopping tells whether a rollout is the reason why occurrences disappear.
+func stopping(r *engine.RolloutView) bool { return r.Kind != rollout.Wakeup && r.Started() }
+
+// pickAgents picks the agents of the main page: those in trouble first, each part
+// in order of id.
+func (v *view) pickAgents(cards []agentCard) ([]agentCard, *elsewhere) {
 	if len(cards) <= agentsShown {
 		return cards, nil
 	}
+	cards = slices.Clone(cards)
 	slices.SortStableFunc(cards, func(a, b agentCard) int { return calm(a) - calm(b) })
 	left := len(cards) - agentsShown
 	text := fmt.Sprintf("%d more agents", left)
@@ -100,7 +113,7 @@ func (v *view) agentCards() ([]agentCard, *elsewhere) {
 		text = fmt.Sprintf("more than %d other agents", left)
 	}
 	if calm(cards[agentsShown]) > 0 && !v.moreAgents {
-		text += ", all of them live"
+		text += ", none of them in trouble"
 	}
 	return cards[:agentsShown], &elsewhere{Text: "All agents (" + text + ")"}
 }
@@ -113,7 +126,7 @@ func (v *view) name(link *unfinishedLink) {
 }
 
 func calm(c agentCard) int {
-	if c.Tone == good {
+	if c.Tone == good || c.Tone == busy {
 		return 1
 	}
 	return 0

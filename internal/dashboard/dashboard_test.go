@@ -180,6 +180,28 @@ func TestWithoutADatabase(t *testing.T) {
 	}
 }
 
+// A database that hangs is not waited for without end.
+func TestALookIsBounded(t *testing.T) {
+	f := &hanging{fake: newFake()}
+	get(t, newHandler(f, func() time.Time { return began }), http.MethodGet, "/")
+	if f.left <= 0 || f.left > loadTimeout {
+		t.Errorf("a look may take %s, want at most %s", f.left, loadTimeout)
+	}
+}
+
+// hanging notes how long it would be waited for.
+type hanging struct {
+	*fake
+	left time.Duration
+}
+
+func (f *hanging) Incidents(ctx context.Context, _ engine.IncidentFilter) ([]engine.KeptIncident, error) {
+	if deadline, bounded := ctx.Deadline(); bounded {
+		f.left = time.Until(deadline)
+	}
+	return nil, context.DeadlineExceeded
+}
+
 func TestABrokenState(t *testing.T) {
 	f := newFake()
 	f.err = errors.New("a column is not JSON")

@@ -73,9 +73,7 @@ func (v *view) page(refresh bool) page {
 		p.Title = "older rollouts · orchestrator"
 	case allAgents:
 		p.Title = "agents · orchestrator"
-		for i := range v.agents {
-			p.AgentCards = append(p.AgentCards, newAgentCard(&v.agents[i], v.now))
-		}
+		p.AgentCards = v.agentCards()
 		if v.moreAgents {
 			p.AgentsElsewhere = &elsewhere{Text: "The agents after these", After: v.agents[len(v.agents)-1].AgentID}
 		}
@@ -97,13 +95,14 @@ func (v *view) fillMain(p *page) {
 			e.RolloutHref = "#" + e.RolloutID
 		}
 	}
-	p.AgentCards, p.AgentsElsewhere = v.agentCards()
+	cards := v.agentCards()
+	p.AgentCards, p.AgentsElsewhere = v.pickAgents(cards)
 	for i := range v.unfinished {
 		p.Unfinished = append(p.Unfinished, newRolloutCard(&v.unfinished[i], v.now))
 	}
 	p.UnfinishedCut = len(v.unfinished) == unfinishedMax
 	p.Calls = v.calls()
-	p.Tiles = v.tiles()
+	p.Tiles = v.tiles(cards)
 	if len(p.Calls) > 0 {
 		p.frame = newFrame(fmt.Sprintf("(%d) orchestrator", len(p.Calls)), true, v.now)
 	}
@@ -123,13 +122,13 @@ func (v *view) shown(id string) *engine.RolloutView {
 
 func rolloutURL(id string) string { return "/v1/rollouts/" + url.PathEscape(id) }
 
-func (v *view) tiles() []tile {
-	live, discovered := 0, 0
+func (v *view) tiles(cards []agentCard) []tile {
+	live, stale := 0, 0
 	worst := good
-	for i := range v.agents {
-		live += v.agents[i].Live
-		discovered += v.agents[i].Discovered
-		if t, _ := agentTone(&v.agents[i]); t == bad || t == warn {
+	for i := range cards {
+		live += cards[i].Live
+		stale += cards[i].Stale
+		if calm(cards[i]) == 0 {
 			worst = warn
 		}
 	}
@@ -137,19 +136,19 @@ func (v *view) tiles() []tile {
 	if v.moreAgents {
 		cut = "+"
 	}
-	incidents := tile{Href: "#incidents", Label: "open incidents", Number: atMost(len(v.incidents), incidentsRead), Tone: good}
+	incidents := tile{Href: "#incidents", Label: noun(len(v.incidents), "open incident", "open incidents"), Number: atMost(len(v.incidents), incidentsRead), Tone: good}
 	if len(v.incidents) > 0 {
 		incidents.Tone = bad
 	}
-	agents := tile{Href: "#agents", Label: "agents", Number: fmt.Sprint(len(v.agents)) + cut, Tone: worst}
-	occurrences := tile{Href: "#agents", Label: "occurrences live", Number: fmt.Sprint(live) + cut, Tone: worst}
-	if stale := discovered - live; stale > 0 {
+	agents := tile{Href: "#agents", Label: noun(len(v.agents), "agent", "agents"), Number: fmt.Sprint(len(v.agents)) + cut, Tone: worst}
+	occurrences := tile{Href: "#agents", Label: noun(live, "occurrence live", "occurrences live"), Number: fmt.Sprint(live) + cut, Tone: worst}
+	if stale > 0 {
 		occurrences.Note = fmt.Sprintf("%d stale", stale)
 	}
 	if len(v.agents) == 0 {
 		agents.Tone, occurrences.Tone = quiet, quiet
 	}
-	rollouts := tile{Href: "#rollouts", Label: "rollouts unfinished", Number: atMost(len(v.unfinished), unfinishedMax), Tone: quiet}
+	rollouts := tile{Href: "#rollouts", Label: noun(len(v.unfinished), "rollout unfinished", "rollouts unfinished"), Number: atMost(len(v.unfinished), unfinishedMax), Tone: quiet}
 	for i := range v.unfinished {
 		t, _ := statusTone(v.unfinished[i].Status)
 		rollouts.Tone = louder(rollouts.Tone, t)

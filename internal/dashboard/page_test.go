@@ -114,7 +114,7 @@ func TestAgents(t *testing.T) {
 		"atlas":  "atlas all live 120 live",
 		"harbor": "harbor below expected 9 live 1 stale 10 expected wakeup halted",
 		"quill":  "quill nobody discovered 0 live 3 gone",
-		"scout":  "scout below expected 7 live 2 gone 9 expected shutdown rolling",
+		"scout":  "scout shutting down 7 live 2 gone 9 expected shutdown rolling",
 		"relay":  "relay held 0 live 1 stale 3 gone Held by an emergency stop of operator:chris since 03:01:15 2 min ago : posts secrets to a public channel emergency rolling",
 	} {
 		piece := section(t, agents, `<h3><a href="/v1/agents/`+agent+`/occurrences">`, "</article>")
@@ -172,7 +172,7 @@ func TestManyAgents(t *testing.T) {
 	if first, _, _ := strings.Cut(agents, "</article>"); !strings.Contains(first, "agent444") {
 		t.Error("the one in trouble is not the first")
 	}
-	contains(t, agents, "426 more agents, all of them live", `href="/?after="`)
+	contains(t, agents, "426 more agents, none of them in trouble", `href="/?after="`)
 	contains(t, text(page), "450 agents", "449 occurrences live")
 
 	seen := 0
@@ -221,6 +221,18 @@ func TestAHaltedWakeup(t *testing.T) {
 		"0 of 3 awake, 3 failed", "waits for an operator to retry, promote or abort; halted since 03:01:30",
 		"3 failed o02 past its deadline, still reporting wakeup",
 	)
+}
+
+// A halted rollout has timers, of its members; none of them moves it on.
+func TestAHaltedRolloutDoesNotMoveByItself(t *testing.T) {
+	r := engine.RolloutView{Rollout: rollout.Rollout{ID: "ro_1", Kind: rollout.Wakeup, Status: rollout.Halted, CreatedAt: began}, NextAction: began.Add(time.Second)}
+	if c := newRolloutCard(&r, began); c.Next != nil {
+		t.Errorf("it is said to move at %s", c.Next.Clock)
+	}
+	r.Status = rollout.Rolling
+	if c := newRolloutCard(&r, began); c.Next == nil {
+		t.Error("a rolling one is not said to move")
+	}
 }
 
 // Until wave 1 starts waves are a forecast, and it is the rollout that waits (rules

@@ -101,10 +101,14 @@ func clip(text string, limit int) string {
 
 // count is a number with its noun.
 func count(n int, one, many string) string {
+	return fmt.Sprintf("%d %s", n, noun(n, one, many))
+}
+
+func noun(n int, one, many string) string {
 	if n == 1 {
-		return "1 " + one
+		return one
 	}
-	return fmt.Sprintf("%d %s", n, many)
+	return many
 }
 
 // instant is how the core writes times into its sentences.

@@ -84,8 +84,8 @@ func (d *demo) acts(ctx context.Context) error {
 }
 
 func (d *demo) introduce() {
-	d.screen.say(`An agent that runs as many processes should not decide the same thing once in each of them, and should not be started or
-stopped everywhere at the same moment. The orchestrator asks one occurrence to decide for all, and carries the decision
+	d.screen.say(`One agent may run as many processes, its occurrences. They should not each think the same decision through again, and should
+not all start or stop at the same moment. The orchestrator asks one occurrence to decide for all, and carries the decision
 through the fleet in waves: one explorer first, then a few early adopters, then the rest. Each wave has to be well before the
 next one is told anything; when one goes wrong, the others are left alone.
 `)

@@ -21,6 +21,7 @@ type fleet struct {
 	failures  chan error // of occurrences that ended otherwise than they should
 	running   sync.WaitGroup
 	stop      context.CancelFunc
+	web       *http.Client
 
 	mu     sync.Mutex
 	exited map[string]bool // whose process has ended, as it was told
@@ -30,13 +31,16 @@ type fleet struct {
 // or until close.
 func startFleet(ctx context.Context, opts Options, baseURL string) (*fleet, error) {
 	ctx, stop := context.WithCancel(ctx)
-	f := &fleet{questions: make(chan question), failures: make(chan error, opts.Occurrences), stop: stop, exited: map[string]bool{}}
-	web := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4 * opts.Occurrences, IdleConnTimeout: time.Minute}}
+	f := &fleet{
+		questions: make(chan question), failures: make(chan error, opts.Occurrences), stop: stop, exited: map[string]bool{},
+		web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4 * opts.Occurrences, IdleConnTimeout: time.Minute}},
+	}
 	for i := range opts.Occurrences {
 		id := opts.occurrenceID(i + 1)
 		cfg := client.Config{
 			BaseURL: baseURL, AgentID: opts.AgentID, OccurrenceID: id, Version: "1.4.8", Handler: &agent{id: id, opts: opts, fleet: f},
-			Callback: client.Callback{Listen: "127.0.0.1:0"}, HTTPClient: web, LeaveTimeout: -1,
+			Callback: client.Callback{Listen: "127.0.0.1:0"}, HTTPClient: f.web, LeaveTimeout: -1,
+			RequestTimeout: opts.least(10*time.Second, perTimeout/3), // who gives up sooner and asks again makes it worse
 		}
 		if opts.Occurrences > mostPolling {
 			cfg.PollWait = -1
@@ -79,4 +83,5 @@ func (f *fleet) gone() int {
 func (f *fleet) close() {
 	f.stop()
 	f.running.Wait()
+	f.web.CloseIdleConnections()
 }

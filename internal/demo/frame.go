@@ -30,7 +30,10 @@ func (o Options) frame(r client.Rollout, clock string) []string {
 			lines = append(lines, "          waits for "+words)
 		}
 	}
-	return append(lines, "")
+	if total > mostListed {
+		lines = append(lines, "", "  . not told   o told   O said yes   # there   x failed or lost   - left out")
+	}
+	return lines
 }
 
 // bar is a wave's members in a character each.

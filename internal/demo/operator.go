@@ -42,54 +42,49 @@ func (o *operator) prepare(ctx context.Context, opts Options) error {
 		plan.Waves = append(plan.Waves, p)
 	}
 	n := opts.Occurrences
-	_, err := client.Read[client.Agent](o.api.PutAgent(ctx, o.agent, client.AgentSettings{
-		ExpectedOccurrences: &n, Plans: &client.AgentPlans{Wakeup: &plan, Shutdown: &plan},
-	}))
-	if err != nil {
-		return fmt.Errorf("set the agent up: %w", err)
-	}
-	return nil
+	settings := client.AgentSettings{ExpectedOccurrences: &n, Plans: &client.AgentPlans{Wakeup: &plan, Shutdown: &plan}}
+	_, err := ask[client.Agent]("set the agent up", func() (*http.Response, error) { return o.api.PutAgent(ctx, o.agent, settings) })
+	return err
 }
 
 func (o *operator) requestShutdown(ctx context.Context, reason string) (client.Rollout, error) {
 	consent := client.ConsentRequired
-	r, err := client.Read[client.Rollout](o.api.RequestShutdown(ctx, o.agent, nil, client.ShutdownRequest{Reason: reason, Consent: &consent}))
-	if err != nil {
-		return r, fmt.Errorf("request the shutdown: %w", err)
-	}
-	return r, nil
+	return ask[client.Rollout]("request the shutdown", func() (*http.Response, error) {
+		return o.api.RequestShutdown(ctx, o.agent, nil, client.ShutdownRequest{Reason: reason, Consent: &consent})
+	})
 }
 
 func (o *operator) rollout(ctx context.Context, id string) (client.Rollout, error) {
-	r, err := client.Read[client.Rollout](o.api.GetRollout(ctx, id, nil))
-	if err != nil {
-		return r, fmt.Errorf("look at rollout %s: %w", id, err)
-	}
-	return r, nil
+	return ask[client.Rollout]("look at the rollout", func() (*http.Response, error) { return o.api.GetRollout(ctx, id, nil) })
 }
 
 func (o *operator) abort(ctx context.Context, r client.Rollout, reason string) (client.Rollout, error) {
-	r, err := client.Read[client.Rollout](o.api.AbortRollout(ctx, r.RolloutID, nil, client.CommandRequest{Reason: reason, Version: &r.Version}))
-	if err != nil {
-		return r, fmt.Errorf("abort the shutdown: %w", err)
-	}
-	return r, nil
+	return ask[client.Rollout]("abort the shutdown", func() (*http.Response, error) {
+		return o.api.AbortRollout(ctx, r.RolloutID, nil, client.CommandRequest{Reason: reason, Version: &r.Version})
+	})
 }
 
 func (o *operator) occurrences(ctx context.Context) ([]client.Occurrence, error) {
 	limit := 1000
-	list, err := client.Read[client.OccurrenceList](o.api.ListOccurrences(ctx, o.agent, &client.ListOccurrencesParams{Limit: &limit}))
-	if err != nil {
-		return nil, fmt.Errorf("list the occurrences: %w", err)
-	}
-	return list.Occurrences, nil
+	list, err := ask[client.OccurrenceList]("list the occurrences", func() (*http.Response, error) {
+		return o.api.ListOccurrences(ctx, o.agent, &client.ListOccurrencesParams{Limit: &limit})
+	})
+	return list.Occurrences, err
 }
 
 func (o *operator) incidents(ctx context.Context) ([]client.Incident, error) {
 	open := client.IncidentStateOpen
-	list, err := client.Read[client.IncidentList](o.api.ListIncidents(ctx, &client.ListIncidentsParams{AgentID: &o.agent, State: &open}))
+	list, err := ask[client.IncidentList]("list the incidents", func() (*http.Response, error) {
+		return o.api.ListIncidents(ctx, &client.ListIncidentsParams{AgentID: &o.agent, State: &open})
+	})
+	return list.Incidents, err
+}
+
+// ask makes one call and says what it was for where it fails.
+func ask[T any](what string, send func() (*http.Response, error)) (T, error) {
+	answer, err := client.Read[T](send()) //nolint:bodyclose // Read closes it
 	if err != nil {
-		return nil, fmt.Errorf("list the incidents: %w", err)
+		return answer, fmt.Errorf("%s: %w", what, err)
 	}
-	return list.Incidents, nil
+	return answer, nil
 }

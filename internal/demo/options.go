@@ -100,7 +100,7 @@ const (
 	leastLiveness  = 3 * time.Second
 	leastTimeout   = 5 * time.Second
 	perHeartbeat   = 25 * time.Millisecond  // for each occurrence, between its heartbeats
-	perTimeout     = 150 * time.Millisecond // for each occurrence, in every time limit
+	perTimeout     = 300 * time.Millisecond // for each occurrence, in every time limit
 )
 
 // least stretches a limit for the size of the fleet.
@@ -150,7 +150,7 @@ func (o Options) plan() []wave {
 		w := &waves[i]
 		w.timeout = max(o.real(5*time.Minute), o.least(leastTimeout, perTimeout))
 		if o.Fail != "" { // nobody wants to watch five minutes of nothing
-			w.timeout = max(o.real(3*time.Minute), o.real(w.stops)+o.least(2*time.Second, perTimeout/2))
+			w.timeout = max(o.real(3*time.Minute), o.real(w.stops)+o.least(2*time.Second, perTimeout/4))
 		}
 	}
 	return waves

@@ -9,7 +9,7 @@ import (
 	"github.com/cirisai/orchestrator/client"
 )
 
-// look is how often the rollout is looked at.
+// look is how long to wait between two looks at the rollout of a small fleet.
 const look = 40 * time.Millisecond
 
 var errTooLong = errors.New("it took longer than its plan can take")
@@ -29,7 +29,7 @@ func (d *demo) watch(ctx context.Context, id string, until func(client.Rollout) 
 			d.screen.keep()
 			return r, nil
 		}
-		if err := d.wait(ctx, look); err != nil {
+		if err := d.wait(ctx, d.opts.least(look, time.Millisecond)); err != nil {
 			return r, cause(ctx, err)
 		}
 	}

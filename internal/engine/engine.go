@@ -116,7 +116,7 @@ const dueBatch = 32
 func (e *Engine) RunOnce(ctx context.Context) (time.Duration, error) {
 	agents, next, err := e.store.Due(ctx, dueBatch)
 	if err != nil {
-		return time.Second, err
+		return lookAgain, err
 	}
 	var errs []error
 	for _, agent := range agents {
@@ -125,10 +125,13 @@ func (e *Engine) RunOnce(ctx context.Context) (time.Duration, error) {
 			errs = append(errs, fmt.Errorf("agent %s: %w", agent, err))
 		}
 	}
-	if len(agents) == dueBatch {
-		next = 0
+	switch {
+	case len(agents) == dueBatch:
+		return 0, errors.Join(errs...)
+	case next <= 0: // nothing is due by itself
+		next = lookAgain
 	}
-	return min(next, time.Second), errors.Join(errs...)
+	return min(next, lookAgain), errors.Join(errs...)
 }
 
 // Prune deletes in small batches what the retention has passed (rule 9.3).
@@ -221,17 +224,27 @@ func (d *door) step(c rollout.Command) error {
 }
 
 func (d *door) command(c rollout.Command) (rollout.Answer, error) {
+	eff, err := d.effects(c)
+	return eff.Answer, err
+}
+
+func (d *door) several(cs rollout.Several) ([]rollout.Outcome, error) {
+	eff, err := d.effects(cs)
+	return eff.Outcomes, err
+}
+
+func (d *door) effects(c rollout.Command) (rollout.Effects, error) {
 	in := rollout.Input{Command: c, Fleet: d.fleet, Settings: d.set, Silence: d.clock.Offset(), Entropy: d.e.entropy(), News: d.news}
 	next, eff, err := rollout.Step(d.state, in, d.now)
 	if err != nil {
-		return rollout.Answer{}, err
+		return rollout.Effects{}, err
 	}
 	if err := d.tx.Commit(d.state, next, eff); err != nil {
-		return rollout.Answer{}, err
+		return rollout.Effects{}, err
 	}
 	d.steps = append(d.steps, taken{d.state, next, eff})
 	d.state, d.news = next, nil
-	return eff.Answer, nil
+	return eff, nil
 }
 
 // hear writes occurrences that were heard, and lets the core look at them.

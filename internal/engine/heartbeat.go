@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -34,7 +33,7 @@ type heartbeats struct {
 	touch batcher[Touch, touchResult]
 
 	mu    sync.Mutex
-	doors map[string]*batcher[beat, beatResult]
+	doors map[string]*batcher[arrival, arrived]
 	// said is what an occurrence last said, as far as this replica knows. It is
 	// only a hint as to which way to try first.
 	said map[who]said
@@ -55,18 +54,8 @@ type touchResult struct {
 	err     error
 }
 
-type beat struct {
-	occurrence string
-	hb         discovery.Heartbeat // Echo is wall time until the clock is known
-}
-
-type beatResult struct {
-	answer HeartbeatAnswer
-	err    error
-}
-
 func newHeartbeats(e *Engine) *heartbeats {
-	h := &heartbeats{e: e, doors: map[string]*batcher[beat, beatResult]{}, said: map[who]said{}}
+	h := &heartbeats{e: e, doors: map[string]*batcher[arrival, arrived]{}, said: map[who]said{}}
 	h.touch.work, h.touch.limit = h.touchAll, batchLimit
 	return h
 }
@@ -95,16 +84,12 @@ func (e *Engine) Heartbeat(ctx context.Context, agentID, occurrence string, hb d
 			return HeartbeatAnswer{}, ctx.Err()
 		}
 	}
-	select {
-	case r := <-h.door(agentID).submit(beat{occurrence, hb}): //nolint:contextcheck // a batch belongs to many requests; none of them may end it
-		if r.err == nil && r.answer.Accepted {
-			h.remember(id, news)
-			e.observer.Heartbeat(true)
-		}
-		return r.answer, r.err
-	case <-ctx.Done():
-		return HeartbeatAnswer{}, ctx.Err()
+	r := h.through(ctx, agentID, arrival{occurrence: occurrence, beat: &hb})
+	if r.err == nil && r.beat.Accepted {
+		h.remember(id, news)
+		e.observer.Heartbeat(true)
 	}
+	return r.beat, r.err
 }
 
 // Alive records that a throttled heartbeat is a sign of life, and nothing more
@@ -139,12 +124,12 @@ func (h *heartbeats) remember(id who, s said) {
 	h.said[id] = s
 }
 
-func (h *heartbeats) door(agentID string) *batcher[beat, beatResult] {
+func (h *heartbeats) door(agentID string) *batcher[arrival, arrived] {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	b, ok := h.doors[agentID]
 	if !ok {
-		b = &batcher[beat, beatResult]{limit: batchLimit, work: func(beats []beat) []beatResult { return h.takeAll(agentID, beats) }}
+		b = &batcher[arrival, arrived]{limit: batchLimit, work: func(batch []arrival) []arrived { return h.takeAll(agentID, batch) }}
 		h.doors[agentID] = b
 	}
 	return b
@@ -174,80 +159,4 @@ func (h *heartbeats) touchAll(beats []Touch) []touchResult {
 		results[i].touched = touched[j]
 	}
 	return results
-}
-
-// takeAll takes a batch of one agent through the door: one Update, one step.
-func (h *heartbeats) takeAll(agentID string, beats []beat) []beatResult {
-	ctx, cancel := context.WithTimeout(context.Background(), batchTimeout)
-	defer cancel()
-	results := make([]beatResult, len(beats))
-	err := h.e.update(ctx, agentID, true, func(d *door) error {
-		results = make([]beatResult, len(beats)) // fn may run again
-		if err := d.acceptAll(agentID, beats, results); err != nil {
-			return err
-		}
-		return d.answerAll(agentID, beats, results)
-	})
-	if err != nil {
-		for i := range results {
-			results[i] = beatResult{err: err}
-		}
-	}
-	return results
-}
-
-// acceptAll lets discovery judge every heartbeat in order, writes who has
-// changed, and steps once.
-func (d *door) acceptAll(agentID string, beats []beat, results []beatResult) error {
-	changed := make([]discovery.Occurrence, 0, len(beats))
-	at := make(map[string]int, len(beats))
-	for i, b := range beats {
-		o := d.fleet.Get(b.occurrence)
-		if j, again := at[b.occurrence]; again {
-			o = &changed[j]
-		}
-		former, err := d.former(agentID, o, b.hb.Boot)
-		if err != nil {
-			return err
-		}
-		hb := b.hb
-		hb.Echo = d.clock.Service(hb.Echo)
-		next, outcome, refusal := discovery.Accept(o, b.occurrence, hb, former, d.set.Timing(), d.now)
-		results[i].answer = HeartbeatAnswer{Accepted: outcome.Accepted, Sequence: outcome.Sequence}
-		switch {
-		case refusal != nil && refusal.Code == discovery.CodeBootReplaced:
-			results[i].err, next = refusal, discovery.Refused(*o, d.now)
-		case refusal != nil:
-			results[i].err = refusal
-			continue
-		case !outcome.Accepted:
-			continue
-		}
-		if j, again := at[b.occurrence]; again {
-			changed[j] = next
-			continue
-		}
-		at[b.occurrence] = len(changed)
-		changed = append(changed, next)
-	}
-	if len(changed) == 0 {
-		return nil
-	}
-	return d.hear(changed...)
-}
-
-// answerAll adds to each answer what its boot has to carry out.
-func (d *door) answerAll(agentID string, beats []beat, results []beatResult) error {
-	wall := d.clock.Wall(d.now)
-	for i := range results {
-		if results[i].err != nil {
-			continue
-		}
-		var err error
-		results[i].answer.ServerTime, results[i].answer.Settings = wall, d.set
-		if results[i].answer.Pending, err = d.tx.Pending(agentID, beats[i].occurrence, beats[i].hb.Boot); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
-		}
-	}
-	return nil
 }

@@ -13,74 +13,25 @@ import (
 // Register registers an occurrence (rules 2.2 and 2.3). It creates the agent
 // when that is new.
 func (e *Engine) Register(ctx context.Context, agentID, occurrence string, reg discovery.Registration) (v OccurrenceView, created bool, err error) {
-	err = e.update(ctx, agentID, true, func(d *door) error {
-		o := d.fleet.Get(occurrence)
-		former, err := d.former(agentID, o, reg.Boot)
-		if err != nil {
-			return err
-		}
-		next, _, refusal := discovery.Register(o, occurrence, reg, former, d.set.Timing(), d.now)
-		if refusal != nil {
-			return d.refuse(o, refusal)
-		}
-		created = o == nil
-		if err := d.hear(next); err != nil {
-			return err
-		}
-		v = d.occurrenceView(agentID, occurrence)
-		return nil
-	})
-	return v, created, err
-}
-
-func (d *door) occurrenceView(agentID, id string) OccurrenceView {
-	for _, v := range occurrenceViews(d.lens(), agentID) {
-		if v.ID == id {
-			return v
-		}
-	}
-	return OccurrenceView{}
+	r := e.beats.through(ctx, agentID, arrival{occurrence: occurrence, register: &reg})
+	return r.occurrence, r.created, r.err
 }
 
 // Leave is a clean leave; an empty boot means the present one (rule 2.6).
 func (e *Engine) Leave(ctx context.Context, agentID, occurrence, boot string) error {
-	return e.update(ctx, agentID, false, func(d *door) error {
-		o := d.fleet.Get(occurrence)
-		former, err := d.former(agentID, o, boot)
-		if err != nil {
-			return err
-		}
-		next, refusal := discovery.Leave(o, boot, former, d.now)
-		if refusal != nil {
-			return d.refuse(o, refusal)
-		}
-		return d.hear(next)
-	})
+	return e.beats.through(ctx, agentID, arrival{occurrence: occurrence, leave: &leaving{boot}}).err
 }
 
 // AskAnswer is what an occurrence that asks to wake up is answered (rule 6.2).
-// ClaimEnds is wall time.
 type AskAnswer struct {
 	rollout.Answer
 	Clock discovery.Clock
 }
 
 // Ask asks whether an occurrence may wake up (section 6).
-func (e *Engine) Ask(ctx context.Context, agentID, occurrence, boot string) (a AskAnswer, err error) {
-	ulid := e.newULID()
-	err = e.update(ctx, agentID, false, func(d *door) error {
-		o, ok, err := d.speaker(agentID, occurrence, boot)
-		if err != nil || !ok {
-			return err
-		}
-		if err := d.save(discovery.Asked(*o, d.now)); err != nil {
-			return err
-		}
-		answer, err := d.command(rollout.Ask{ULID: ulid, OccurrenceID: occurrence})
-		a = AskAnswer{Answer: answer, Clock: d.clock}
-		return err
-	})
-	return a, err
+func (e *Engine) Ask(ctx context.Context, agentID, occurrence, boot string) (AskAnswer, error) {
+	r := e.beats.through(ctx, agentID, arrival{occurrence: occurrence, ask: &asking{boot: boot, ulid: e.newULID()}})
+	return r.ask, r.err
 }
 
 // Acknowledged says when an instruction was acknowledged, and what time it is
@@ -92,30 +43,9 @@ type Acknowledged struct {
 
 // Acknowledge is a boot saying that it received an instruction (rule 7.3). A
 // stopped boot may acknowledge (rule 2.6).
-func (e *Engine) Acknowledge(ctx context.Context, agentID, occurrence, instruction, boot string) (a Acknowledged, err error) {
-	err = e.update(ctx, agentID, false, func(d *door) error {
-		o := d.fleet.Get(occurrence)
-		former, err := d.former(agentID, o, boot)
-		if err != nil {
-			return err
-		}
-		if refusal := (discovery.Speaker{Boot: boot, Former: former}).Check(o); refusal != nil && refusal.Code != discovery.CodeBootStopped {
-			return d.refuse(o, refusal)
-		}
-		issued, err := d.tx.Instruction(agentID, instruction)
-		if errors.Is(err, ErrNotFound) {
-			return discovery.Refuse(discovery.CodeNotFound, "there is no such instruction")
-		}
-		if err != nil {
-			return err
-		}
-		a = Acknowledged{At: d.clock.Wall(d.now), ServerTime: d.clock.Wall(d.now)}
-		if !issued.AcknowledgedAt.IsZero() {
-			a.At = d.clock.Wall(issued.AcknowledgedAt)
-		}
-		return d.step(rollout.Acknowledge{Issued: issued, OccurrenceID: occurrence, Boot: boot})
-	})
-	return a, err
+func (e *Engine) Acknowledge(ctx context.Context, agentID, occurrence, instruction, boot string) (Acknowledged, error) {
+	r := e.beats.through(ctx, agentID, arrival{occurrence: occurrence, ack: &acknowledging{boot: boot, instruction: instruction}})
+	return r.ack, r.err
 }
 
 // ClaimAnswer is what who claims is answered.

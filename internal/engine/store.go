@@ -95,6 +95,9 @@ type ReadTx interface {
 	// Pending lists what is to be carried out by a boot: not acknowledged, not
 	// withdrawn, not suspended, not past its deadline; oldest first.
 	Pending(agentID, occurrenceID, boot string) ([]PendingInstruction, error)
+	// PendingOf is Pending for many at once: boots by occurrence in, what they
+	// have to carry out by occurrence out.
+	PendingOf(agentID string, boots map[string]string) (map[string][]PendingInstruction, error)
 	// Instruction loads one instruction, whatever became of it.
 	Instruction(agentID, id string) (rollout.Issued, error)
 	// FormerBoot tells whether the boot was replaced by a later one. At least

@@ -165,6 +165,21 @@ func (r *reader) Pending(agentID, occurrenceID, boot string) ([]engine.PendingIn
 	return pendingOf(v, occurrenceID, boot, r.now, r.clock), nil
 }
 
+// PendingOf implements engine.ReadTx.
+func (r *reader) PendingOf(agentID string, boots map[string]string) (map[string][]engine.PendingInstruction, error) {
+	v := r.find(agentID)
+	if v == nil {
+		return nil, nil
+	}
+	pending := map[string][]engine.PendingInstruction{}
+	for occurrenceID, boot := range boots {
+		if found := pendingOf(v, occurrenceID, boot, r.now, r.clock); len(found) > 0 {
+			pending[occurrenceID] = found
+		}
+	}
+	return pending, nil
+}
+
 // pendingOf shows what a boot has to carry out, with wall times.
 func pendingOf(v *version, occurrenceID, boot string, now time.Time, clock discovery.Clock) []engine.PendingInstruction {
 	var found []engine.PendingInstruction

@@ -99,7 +99,7 @@ func (t *transaction) Commit(_, after rollout.State, eff rollout.Effects) error 
 	if err := t.commitInstructions(v, eff); err != nil {
 		return err
 	}
-	t.commitIncidents(v, after, eff)
+	v.commitIncidents(eff)
 	events, err := frozen(eff.Events, t.clock.Wall)
 	if err != nil {
 		return err
@@ -160,22 +160,13 @@ func (t *transaction) acknowledge(v *version, ids []string) {
 	v.putInstructions(rows...)
 }
 
-// commitIncidents keeps those that were opened, also when they are over by now,
-// those that were resolved, and what the state remembers of both.
-func (t *transaction) commitIncidents(v *version, after rollout.State, eff rollout.Effects) {
-	put := func(i rollout.Incident) {
-		if row := v.incidents.get(i.ID); row == nil || row.Incident != i {
+// commitIncidents keeps those that were opened and those that were resolved; one
+// may be both. What the state remembers of them is in the state.
+func (v *version) commitIncidents(eff rollout.Effects) {
+	for _, list := range [][]rollout.Incident{eff.Opened, eff.Resolved} {
+		for _, i := range list {
 			v.incidents = v.incidents.with(&incidentRow{Incident: i, agentID: v.id})
 		}
-	}
-	for _, i := range eff.Opened {
-		put(i)
-	}
-	for _, i := range eff.Resolved {
-		put(i)
-	}
-	for _, i := range after.Incidents {
-		put(i)
 	}
 }
 

@@ -86,7 +86,7 @@ func (t *tx) saveAgent(s rollout.State) error {
 	return nil
 }
 
-var noteColumns = cols("occurrence_id text, note_boot text, stop_by text, woken_by text, wait_until bigint, watched boolean")
+var noteColumns = cols("agent_id text, occurrence_id text, note_boot text, stop_by text, woken_by text, wait_until bigint, watched boolean")
 
 // saveNotes writes the notes that differ. They are kept with their occurrence,
 // so there must be one.
@@ -94,19 +94,19 @@ func (t *tx) saveNotes(before, after map[string]rollout.Note) error {
 	rows := noteColumns.rows(0)
 	for id, n := range after {
 		if n != before[id] {
-			rows.add(id, n.Boot, n.StopBy, n.WokenBy, n.WaitUntil, n.Watched)
+			rows.add(t.agentID, id, n.Boot, n.StopBy, n.WokenBy, n.WaitUntil, n.Watched)
 		}
 	}
 	for id := range before {
 		if _, kept := after[id]; !kept {
-			rows.add(id, "", "", "", int64(0), false)
+			rows.add(t.agentID, id, "", "", "", int64(0), false)
 		}
 	}
 	if rows.n == 0 {
 		return nil
 	}
 	n, err := t.exec(`UPDATE occurrences SET note_boot = r.note_boot, stop_by = r.stop_by, woken_by = r.woken_by, wait_until = r.wait_until,
-		watched = r.watched FROM {rows} WHERE agent_id = ? AND occurrences.occurrence_id = r.occurrence_id`, rows, t.agentID)
+		watched = r.watched FROM {rows} WHERE occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id`, rows)
 	if err == nil && n != int64(rows.n) {
 		err = fmt.Errorf("%d notes are about occurrences that agent %s does not have", int64(rows.n)-n, t.agentID)
 	}

@@ -16,6 +16,10 @@ import (
 //	{ours}     FOR UPDATE SKIP LOCKED of the instructions i alone
 //	{unlocked} {rows}, but for those whose occurrence somebody has locked
 //	{wall}     the database's clock in microseconds; 0 where it has none
+//
+// SQLite looks at the tables of a CROSS JOIN in the order in which they stand,
+// and knows nothing of how many rows there are. So a join with {rows} is one,
+// or finds its columns by an index that needs the rows first.
 type dialect struct {
 	name   string
 	driver string // the name that sqlx knows the driver by

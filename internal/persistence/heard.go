@@ -58,23 +58,23 @@ func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurre
 	}
 	all := hearing(before, changed)
 	fresh, known, boots := savedColumns.rows(len(all)), savedColumns.rows(len(all)), bootColumns.rows(0)
-	withdraw, reroute := bootOf.rows(0), bootOf.rows(0)
+	withdraw, reroute := bootOfAgent.rows(0), bootOfAgent.rows(0)
 	for _, h := range all {
 		rows := known
 		if h.was == nil {
 			rows = fresh
 		}
-		if err := h.addTo(rows); err != nil {
+		if err := h.addTo(rows, t.agentID); err != nil {
 			return err
 		}
 		for i, boot := range h.replaced {
-			boots.add(h.is.ID, boot, len(h.replaced)-i)
+			boots.add(t.agentID, h.is.ID, boot, len(h.replaced)-i)
 		}
 		if h.newBoot() {
-			withdraw.add(h.is.ID, h.is.Boot)
+			withdraw.add(t.agentID, h.is.ID, h.is.Boot)
 		}
 		if h.newAddress() {
-			reroute.add(h.is.ID, h.is.Boot)
+			reroute.add(t.agentID, h.is.ID, h.is.Boot)
 		}
 	}
 	t.changed = true
@@ -87,7 +87,7 @@ func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurre
 	return t.redirect(withdraw, reroute)
 }
 
-func (h *heardOf) addTo(rows *rowset) error {
+func (h *heardOf) addTo(rows *rowset, agentID string) error {
 	o := &h.is
 	labels := ""
 	if len(o.Labels) > 0 {
@@ -100,7 +100,7 @@ func (h *heardOf) addTo(rows *rowset) error {
 	if h.was != nil {
 		wasBoot, wasSequence = h.was.Boot, h.was.Sequence
 	}
-	rows.add(o.ID, o.Coordinated, o.Pin, o.Version, o.CallbackURL, o.CallbackSecret, o.CallbackGone, labels, o.RegisteredAt, o.Boot,
+	rows.add(agentID, o.ID, o.Coordinated, o.Pin, o.Version, o.CallbackURL, o.CallbackSecret, o.CallbackGone, labels, o.RegisteredAt, o.Boot,
 		o.BootHeard, o.Sequence, string(o.State), o.StateSince, o.Detail, o.Critical, o.High, o.LastSign, o.Left, o.TransitSince,
 		writeInstants(o.Conflicts), wasBoot, wasSequence, len(h.replaced))
 	return nil
@@ -108,14 +108,14 @@ func (h *heardOf) addTo(rows *rowset) error {
 
 func (t *tx) writeOccurrences(fresh, known *rowset) error {
 	if fresh.n > 0 {
-		if _, err := t.exec(insertOccurrences, t.agentID, fresh); err != nil {
+		if _, err := t.exec(insertOccurrences, fresh); err != nil {
 			return err
 		}
 	}
 	if known.n == 0 {
 		return nil
 	}
-	n, err := t.exec(updateOccurrences, known, t.agentID)
+	n, err := t.exec(updateOccurrences, known)
 	if err == nil && n != int64(known.n) {
 		err = fmt.Errorf("%d of %d occurrences of agent %s: %w", int64(known.n)-n, known.n, t.agentID, errConflict)
 	}
@@ -123,7 +123,7 @@ func (t *tx) writeOccurrences(fresh, known *rowset) error {
 }
 
 // bootColumns: before counts back from the present boot.
-var bootColumns = cols("occurrence_id text, boot text, before bigint")
+var bootColumns = cols("agent_id text, occurrence_id text, boot text, before bigint")
 
 // rememberBoots keeps boots that were replaced, and forgets the oldest.
 func (t *tx) rememberBoots(boots *rowset) error {
@@ -132,39 +132,35 @@ func (t *tx) rememberBoots(boots *rowset) error {
 	}
 	if _, err := t.exec(`INSERT INTO boots (agent_id, occurrence_id, boot, number, replaced_at)
 		SELECT o.agent_id, o.occurrence_id, r.boot, o.boot_number - r.before, ?
-		FROM {rows} JOIN occurrences o ON o.agent_id = ? AND o.occurrence_id = r.occurrence_id WHERE true
+		FROM {rows} CROSS JOIN occurrences o WHERE o.agent_id = r.agent_id AND o.occurrence_id = r.occurrence_id
 		ON CONFLICT (agent_id, occurrence_id, boot) DO UPDATE SET number = excluded.number, replaced_at = excluded.replaced_at`,
-		micros(t.Now()), boots, t.agentID); err != nil {
+		micros(t.Now()), boots); err != nil {
 		return err
 	}
-	_, err := t.exec(`DELETE FROM boots WHERE agent_id = ? AND (occurrence_id, number) IN (
-		SELECT b.occurrence_id, b.number FROM {rows}
-		JOIN occurrences o ON o.agent_id = ? AND o.occurrence_id = r.occurrence_id
-		JOIN boots b ON b.agent_id = o.agent_id AND b.occurrence_id = o.occurrence_id AND b.number < o.boot_number - ?)`,
-		t.agentID, boots, t.agentID, keptBoots)
+	_, err := t.exec(`DELETE FROM boots WHERE (agent_id, occurrence_id, boot) IN (
+		SELECT b.agent_id, b.occurrence_id, b.boot FROM {rows} CROSS JOIN occurrences o CROSS JOIN boots b
+		WHERE o.agent_id = r.agent_id AND o.occurrence_id = r.occurrence_id
+			AND b.agent_id = o.agent_id AND b.occurrence_id = o.occurrence_id AND b.number < o.boot_number - ?)`, boots, keptBoots)
 	return err
 }
-
-// bootOf is the present boot of occurrences.
-var bootOf = cols("occurrence_id text, boot text")
 
 // redirect withdraws what is for boots that were replaced (rule 7.2), and has
 // what is for a boot with a new callback address sent there.
 func (t *tx) redirect(withdraw, reroute *rowset) error {
 	if withdraw.n > 0 {
 		if _, err := t.exec(`UPDATE instructions SET withdrawn_at = ? FROM {rows}
-			WHERE instructions.agent_id = ? AND instructions.occurrence_id = r.occurrence_id AND instructions.boot <> r.boot
-				AND acknowledged_at = 0 AND withdrawn_at = 0`, micros(t.Now()), withdraw, t.agentID); err != nil {
+			WHERE instructions.agent_id = r.agent_id AND instructions.occurrence_id = r.occurrence_id AND instructions.boot <> r.boot
+				AND acknowledged_at = 0 AND withdrawn_at = 0`, micros(t.Now()), withdraw); err != nil {
 			return err
 		}
 	}
 	if reroute.n > 0 {
 		if _, err := t.exec(`UPDATE instructions SET callback = CASE WHEN o.callback_url = '' THEN '' ELSE 'due' END, visible_at = ?
 			FROM {rows}, occurrences o
-			WHERE instructions.agent_id = ? AND instructions.occurrence_id = r.occurrence_id AND instructions.boot = r.boot
-				AND o.agent_id = instructions.agent_id AND o.occurrence_id = instructions.occurrence_id
+			WHERE instructions.agent_id = r.agent_id AND instructions.occurrence_id = r.occurrence_id AND instructions.boot = r.boot
+				AND o.agent_id = r.agent_id AND o.occurrence_id = r.occurrence_id
 				AND instructions.callback <> 'delivered' AND acknowledged_at = 0 AND withdrawn_at = 0`,
-			micros(t.Now()), reroute, t.agentID); err != nil {
+			micros(t.Now()), reroute); err != nil {
 			return err
 		}
 	}

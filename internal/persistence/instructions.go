@@ -15,7 +15,7 @@ import (
 var (
 	instructionColumns = cols(`instruction_id text, occurrence_id text, boot text, rollout_id text, wave bigint, force boolean,
 	issued_at bigint, deadline bigint, doc text`)
-	withdrawalColumns = cols("rollout_id text, occurrence_id text, keep_boot text, instruction_id text, outside boolean")
+	withdrawalColumns = cols("agent_id text, rollout_id text, occurrence_id text, keep_boot text, instruction_id text, outside boolean")
 	extensionColumns  = cols("rollout_id text, by_micros bigint")
 )
 
@@ -55,14 +55,8 @@ func (t *tx) withdraw(all []rollout.Withdrawal) error {
 		case x.OccurrenceID != "":
 			rows = occurrence
 		}
-		rows.add(x.RolloutID, x.OccurrenceID, x.KeepBoot, x.InstructionID, x.OutsideWaves)
+		rows.add(t.agentID, x.RolloutID, x.OccurrenceID, x.KeepBoot, x.InstructionID, x.OutsideWaves)
 	}
-	const withdraw = `UPDATE instructions SET withdrawn_at = ? FROM {rows}
-		WHERE instructions.agent_id = ? AND acknowledged_at = 0 AND withdrawn_at = 0
-			AND (r.rollout_id = '' OR instructions.rollout_id = r.rollout_id)
-			AND (NOT r.outside OR instructions.wave = 0)`
-	const ofOccurrence = ` AND (r.occurrence_id = '' OR instructions.occurrence_id = r.occurrence_id
-			AND (r.keep_boot = '' OR instructions.boot <> r.keep_boot))`
 	for _, w := range []struct {
 		rows *rowset
 		text string
@@ -74,12 +68,22 @@ func (t *tx) withdraw(all []rollout.Withdrawal) error {
 		if w.rows.n == 0 {
 			continue
 		}
-		if _, err := t.exec(w.text, micros(t.Now()), w.rows, t.agentID); err != nil {
+		if _, err := t.exec(w.text, micros(t.Now()), w.rows); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// withdraw and ofOccurrence are rollout.Withdrawal.Covers as SQL.
+const (
+	withdraw = `UPDATE instructions SET withdrawn_at = ? FROM {rows}
+		WHERE instructions.agent_id = r.agent_id AND acknowledged_at = 0 AND withdrawn_at = 0
+			AND (r.rollout_id = '' OR instructions.rollout_id = r.rollout_id)
+			AND (NOT r.outside OR instructions.wave = 0)`
+	ofOccurrence = ` AND (r.occurrence_id = '' OR instructions.occurrence_id = r.occurrence_id
+			AND (r.keep_boot = '' OR instructions.boot <> r.keep_boot))`
+)
 
 // suspend keeps the instructions of paused rollouts from being sent and handed
 // out (rule 4.19).
@@ -176,6 +180,28 @@ func (r *reader) Pending(agentID, occurrenceID, boot string) ([]engine.PendingIn
 	return pending[speaker{agentID, occurrenceID, boot}], err
 }
 
+// PendingOf implements engine.ReadTx. Mostly nobody has anything, and finding that
+// out costs one look.
+func (r *reader) PendingOf(agentID string, boots map[string]string) (map[string][]engine.PendingInstruction, error) {
+	busy, err := r.withPending([]string{agentID}, r.Now())
+	if err != nil || !busy[agentID] {
+		return nil, err
+	}
+	keys := bootOfAgent.rows(len(boots))
+	for occurrenceID, boot := range boots {
+		keys.add(agentID, occurrenceID, boot)
+	}
+	found, err := r.pendingOf(keys, r.Now(), r.Clock())
+	if err != nil {
+		return nil, err
+	}
+	pending := make(map[string][]engine.PendingInstruction, len(found))
+	for who, what := range found {
+		pending[who.occurrenceID] = what
+	}
+	return pending, nil
+}
+
 // speaker is one boot of one occurrence of one agent.
 type speaker struct {
 	agentID, occurrenceID, boot string
@@ -191,8 +217,9 @@ func (c *conn) pendingOf(keys *rowset, now time.Time, clock discovery.Clock) (ma
 		Boot         string `db:"boot"`
 	}
 	if err := c.list(&rows, `SELECT i.agent_id, i.occurrence_id, i.boot, i.deadline, i.acknowledged_at, i.withdrawn_at, i.attempt, i.doc
-		FROM {rows} JOIN instructions i ON i.agent_id = r.agent_id AND i.occurrence_id = r.occurrence_id AND i.boot = r.boot
-		WHERE i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND NOT i.suspended AND i.deadline > ?
+		FROM {rows} CROSS JOIN instructions i
+		WHERE i.agent_id = r.agent_id AND i.occurrence_id = r.occurrence_id AND i.boot = r.boot
+			AND i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND NOT i.suspended AND i.deadline > ?
 		ORDER BY i.issued_at, i.instruction_id`, keys, micros(now)); err != nil {
 		return nil, err
 	}

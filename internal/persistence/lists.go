@@ -84,7 +84,7 @@ func (r *reader) countOccurrences(index map[string]*engine.AgentSummary, ids *ro
 		}
 		return nil
 	}, `SELECT agent_id, liveness, awake, count(*) FROM (SELECT o.agent_id, `+livenessOf+` AS liveness, o.state IN `+awakeIn+` AS awake
-		FROM {rows} JOIN occurrences o ON o.agent_id = r.id) x GROUP BY agent_id, liveness, awake`, append(r.livenessArgs(), ids)...)
+		FROM {rows} CROSS JOIN occurrences o WHERE o.agent_id = r.id) x GROUP BY agent_id, liveness, awake`, append(r.livenessArgs(), ids)...)
 }
 
 func (r *reader) nameUnfinished(index map[string]*engine.AgentSummary, ids *rowset) error {
@@ -95,7 +95,7 @@ func (r *reader) nameUnfinished(index map[string]*engine.AgentSummary, ids *rows
 		}
 		index[agentID].Unfinished = append(index[agentID].Unfinished, id)
 		return nil
-	}, `SELECT o.agent_id, o.rollout_id FROM {rows} JOIN rollouts o ON o.agent_id = r.id WHERE NOT o.final
+	}, `SELECT o.agent_id, o.rollout_id FROM {rows} CROSS JOIN rollouts o WHERE o.agent_id = r.id AND NOT o.final
 		ORDER BY o.created_at, o.rollout_id`, ids)
 }
 

@@ -110,7 +110,7 @@ func readInstants(kept string) ([]time.Time, error) {
 // savedColumns are those that SaveOccurrences writes. was_boot and was_sequence
 // are what the row must still have; new_boots is how many boots took the
 // place of others.
-var savedColumns = cols(`occurrence_id text, coordinated boolean, pin text, version text, callback_url text, callback_secret text,
+var savedColumns = cols(`agent_id text, occurrence_id text, coordinated boolean, pin text, version text, callback_url text, callback_secret text,
 	callback_gone boolean, labels text, registered_at bigint, boot text, boot_heard bigint, sequence bigint, state text, state_since bigint,
 	detail text, critical bigint, high bigint, last_sign bigint, has_left boolean, transit_since bigint, conflicts text,
 	was_boot text, was_sequence bigint, new_boots bigint`)
@@ -118,7 +118,7 @@ var savedColumns = cols(`occurrence_id text, coordinated boolean, pin text, vers
 const insertOccurrences = `INSERT INTO occurrences (agent_id, occurrence_id, coordinated, pin, version, callback_url, callback_secret,
 		callback_gone, labels, registered_at, boot, boot_number, boot_heard, sequence, state, state_since, detail, critical, high, last_sign,
 		has_left, transit_since, conflicts)
-	SELECT ?, r.occurrence_id, r.coordinated, r.pin, r.version, r.callback_url, r.callback_secret, r.callback_gone, r.labels,
+	SELECT r.agent_id, r.occurrence_id, r.coordinated, r.pin, r.version, r.callback_url, r.callback_secret, r.callback_gone, r.labels,
 		r.registered_at, r.boot, 1 + r.new_boots, r.boot_heard, r.sequence, r.state, r.state_since, r.detail, r.critical, r.high, r.last_sign,
 		r.has_left, r.transit_since, r.conflicts
 	FROM {rows}`
@@ -132,5 +132,5 @@ const updateOccurrences = `UPDATE occurrences SET coordinated = r.coordinated, p
 		sequence = r.sequence, state = r.state, state_since = r.state_since, detail = r.detail, critical = r.critical, high = r.high,
 		last_sign = {max}(occurrences.last_sign, r.last_sign), has_left = r.has_left, transit_since = r.transit_since, conflicts = r.conflicts
 	FROM {rows}
-	WHERE agent_id = ? AND occurrences.occurrence_id = r.occurrence_id AND occurrences.boot = r.was_boot
+	WHERE occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id AND occurrences.boot = r.was_boot
 		AND occurrences.sequence = r.was_sequence`

@@ -119,8 +119,8 @@ func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 		}
 		if _, err := c.exec(`INSERT INTO deliveries (instruction_id, fence, attempt, tried_at, outcome, status, duration, failure)
 			SELECT i.instruction_id, r.fence, i.attempt + r.tried, ?, r.outcome, r.status, r.duration, r.failure
-			FROM {rows} JOIN instructions i ON i.instruction_id = r.instruction_id AND i.fence = r.fence
-			WHERE i.callback = 'due' AND r.tried = 1 ON CONFLICT DO NOTHING`, micros(m.now), rows); err != nil {
+			FROM {rows} CROSS JOIN instructions i
+			WHERE i.instruction_id = r.instruction_id AND i.fence = r.fence AND i.callback = 'due' AND r.tried = 1 ON CONFLICT DO NOTHING`, micros(m.now), rows); err != nil {
 			return err
 		}
 		_, err = c.exec(`UPDATE instructions SET fence = instructions.fence + 1, callback = r.callback, attempt = attempt + r.tried, visible_at = r.visible_at,

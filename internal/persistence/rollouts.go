@@ -117,7 +117,8 @@ func (c *conn) withMembers(rows []rolloutRow) ([]*storedRollout, error) {
 			return err
 		}
 		return byID[id].place(occurrence, at, doc)
-	}, `SELECT m.rollout_id, m.occurrence_id, m.wave, m.position, m.doc FROM {rows} JOIN members m ON m.rollout_id = r.id
+	}, `SELECT m.rollout_id, m.occurrence_id, m.wave, m.position, m.doc FROM {rows} CROSS JOIN members m
+		WHERE m.rollout_id = r.id
 		ORDER BY m.rollout_id, m.wave, m.position`, ids)
 	return stored, err
 }

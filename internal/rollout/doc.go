@@ -17,7 +17,7 @@
 // Where to look for a rule:
 //
 //	groups and plans   section 3    plan.go assign.go
-//	waves and gates    4.4 to 4.10  wave.go gate.go letgo.go
+//	waves and gates    4.4 to 4.10  wave.go gate.go member.go
 //	members            4.11 to 4.15 member.go observe.go join.go
 //	the end            4.16, 4.17   end.go hold.go
 //	commands           4.18 to 4.20 command.go retry.go pause.go due.go

@@ -37,6 +37,7 @@ type Effects struct {
 	Opened      []Incident
 	Resolved    []Incident
 	Answer      Answer
+	Outcomes    []Outcome // of Several
 }
 
 // Withdrawal takes back what is not acknowledged: of a rollout, or of all boots
@@ -65,6 +66,29 @@ type Answer struct {
 	Claim     *Claim
 	Message   string
 	AskAgain  time.Duration
+}
+
+// Several are commands that arrived together, taken one after the other in one
+// step: each is answered for itself, and one that is refused keeps none of the
+// others from being taken. They must be commands of occurrences (Ask,
+// Acknowledge), which look at the state and wait for nothing that follows from it.
+type Several []Command
+
+// Outcome is what became of one of Several.
+type Outcome struct {
+	Answer Answer
+	Err    error // a *discovery.Refusal, or nil
+}
+
+func (cs Several) apply(w *world) error {
+	outcomes := make([]Outcome, 0, len(cs))
+	for _, c := range cs {
+		w.eff.Answer = Answer{}
+		err := c.apply(w)
+		outcomes = append(outcomes, Outcome{Answer: w.eff.Answer, Err: err})
+	}
+	w.eff.Answer, w.eff.Outcomes = Answer{}, outcomes
+	return nil
 }
 
 // Instruction is one thing told to one boot (rule 7.1).

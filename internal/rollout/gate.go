@@ -63,7 +63,7 @@ func (w *world) judge(r *Rollout, v *Wave) bool {
 	t := w.tally(r, v)
 	need := v.need(t.present)
 	switch {
-	case t.present == 0: // all of them refused
+	case t.present == 0 && v.present() == 0: // all of them refused
 		v.Status, v.FinishedAt = WaveSkipped, w.now
 		w.changed(r, "wave.skipped", r.index(v), "", map[string]any{"cause": "none of its members takes part"})
 	case t.healthy >= need:

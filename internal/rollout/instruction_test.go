@@ -74,6 +74,25 @@ func TestDeliberateAlone(t *testing.T) {
 	}
 }
 
+// TestRefusedByAllButAJoiner: where each decides for itself all of those that the
+// wave started with may refuse; who joined it is followed to its own end (rules
+// 4.24 and 4.15).
+func TestRefusedByAllButAJoiner(t *testing.T) {
+	s := scene(t)
+	s.settings.Coordination = false
+	s.fleetOf(discovery.Work, "o1")
+	id := s.request(rollout.Shutdown)
+	s.boot("o2")
+	mustBe(t, "o2 is asked too", len(s.told("o2", rollout.Deliberate)), 1)
+	mustBe(t, "o1 refuses", codeOf(t, s.verdict(id, "o1", s.lastTold("o1", rollout.Deliberate).ID, rollout.Reject)), "")
+	mustBe(t, "o1", s.place(id, "o1").Detail, "refused")
+	s.run(time.Minute)
+	mustBe(t, "o2 is followed still", s.place(id, "o2").Status, rollout.MemberAcknowledged)
+	s.report("o2", discovery.Stopped)
+	s.run(time.Second)
+	mustBe(t, "state", s.rollout(id).Status, rollout.Succeeded)
+}
+
 // TestForTheBootThatWas is rule 7.2: an instruction is for the boot that was
 // current when it was made; a new boot withdraws it, and is told by one of its
 // own.

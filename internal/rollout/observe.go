@@ -236,6 +236,9 @@ func (w *world) memberChanged(r *Rollout, v *Wave, m *Member) {
 	o := w.in.Fleet.Get(m.OccurrenceID)
 	if m.Status == MemberFailed && m.Told && w.live(o) && o.State != discovery.Error && o.Boot == m.Boot {
 		m.Detail = "past its deadline, still reporting " + string(o.State)
+		if m.Unreachable != "" {
+			m.Detail += "; unreachable: " + m.Unreachable
+		}
 		w.open(Incident{
 			Type: IncidentMemberStuck, RolloutID: r.ID, Wave: r.index(v), OccurrenceID: m.OccurrenceID, Boot: o.Boot,
 			Detail: "told to " + string(r.target()) + ", past its deadline, and its heartbeats still report " + string(o.State),

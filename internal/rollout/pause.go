@@ -20,7 +20,7 @@ func (w *world) resume(r *Rollout, c Order) {
 }
 
 // shift moves every clock that stood still during a pause: the column "pause"
-// of the table of rule 4.20. What was over before the pause stays over.
+// of the table of rule 4.20. What was over before the pause is over after it.
 func (r *Rollout) shift(by time.Duration) {
 	start := func(t *time.Time) {
 		if !t.IsZero() {
@@ -43,7 +43,7 @@ func (r *Rollout) shift(by time.Duration) {
 		}
 		for j := range v.Members {
 			m := &v.Members[j]
-			end(&m.Deadline)
+			start(&m.Deadline)
 			start(&m.HealthySince)
 			start(&m.ErrorSince)
 			start(&m.StoppedSince)

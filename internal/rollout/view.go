@@ -47,9 +47,9 @@ func (l Lens) NextAction(r Rollout) time.Time {
 	switch r.Status {
 	case Deciding, Deferred:
 		w.dueDeciding(a, &w.Rollouts[0])
-	case Rolling, Halted:
+	case Rolling:
 		w.dueRolling(a, &w.Rollouts[0])
-	case Paused, Succeeded, Partial, Rejected, Failed, Aborted, Superseded:
+	case Halted, Paused, Succeeded, Partial, Rejected, Failed, Aborted, Superseded:
 	}
 	return a.first
 }

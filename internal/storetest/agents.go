@@ -15,6 +15,7 @@ func agentProofs() []proof {
 		{"an unknown agent is not found, and is made on demand", unknownAgent},
 		{"a query that fails is an error: what is not there is not found", nothingThere},
 		{"rule 10.6: a transaction that fails changes nothing", failureChangesNothing},
+		{"rule 10.6: what a transaction that fails has changed is as it was", failureLeavesAll},
 		{"a new agent whose transaction fails is not made", failureMakesNothing},
 		{"a transaction sees what it has written", readsItsWrites},
 		{"what is read may be changed by its reader", copiesAtTheBoundary},
@@ -171,6 +172,34 @@ func (s *suite) traceless(want bool) {
 		expect("answer", kept == nil && !missing(err))
 		return nil
 	})
+}
+
+// failureLeavesAll: a transaction that changes everything that there is, and
+// fails.
+func failureLeavesAll(s *suite) {
+	w := s.writeAll(0)
+	want := w.clone()
+	next := s.changed(w, 1)
+	err := s.store.Update(s.ctx, agent, false, func(tx engine.Tx) error {
+		return errors.Join(s.changeRows(tx, next), errOnPurpose)
+	})
+	if !errors.Is(err, errOnPurpose) {
+		s.t.Fatal(err)
+	}
+	s.stored(want)
+}
+
+// changeRows changes each row of an agent that writeAll has written, and
+// replaces a boot.
+func (s *suite) changeRows(tx engine.Tx, next written) error {
+	err := next.write(tx, rollout.Effects{
+		Acknowledge: []string{"in_0"}, Withdraw: []rollout.Withdrawal{{InstructionID: "in_1"}}, Suspend: []string{next.state.Rollouts[0].ID},
+	})
+	_, fleet, loadErr := tx.Agent(agent)
+	if err = errors.Join(err, loadErr); err != nil {
+		return err
+	}
+	return tx.SaveOccurrences(fleet, []discovery.Occurrence{s.working("o1", "another boot")})
 }
 
 func failureMakesNothing(s *suite) {

@@ -1,6 +1,8 @@
 package storetest
 
 import (
+	"errors"
+
 	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/rollout"
@@ -39,7 +41,11 @@ func copiesAtTheBoundary(s *suite) {
 	spoilRead := func(tx engine.ReadTx) error {
 		state, fleet, err := tx.Agent(agent)
 		spoil(&state, fleet.All())
-		return err
+		events, eventsErr := tx.Events(engine.EventFilter{AgentID: agent, Limit: 10})
+		for i := range events {
+			clear(events[i].Data)
+		}
+		return errors.Join(err, eventsErr)
 	}
 	s.view(spoilRead)
 	s.stored(want)

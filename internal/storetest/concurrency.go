@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ func concurrencyProofs() []proof {
 		{"promise 6: an agent that many make at once is made once", creationsRace},
 		{"rule 9.1: events of many writers are gapless", writersRace},
 		{"rule 2.8: heartbeats in passing are not lost to transactions", touchesRace},
+		{"rule 2.8: a heartbeat that meets a transaction is not lost to it", touchMeetsUpdate},
 		{"a reader waits for no writer and sees nothing that is not committed", readerMeetsWriter},
 		{"who waits for an agent stops waiting with his context", waiterGivesUp},
 		{"a transaction whose function panics leaves nothing behind", panicLeavesNothing},
@@ -148,6 +150,46 @@ func touchesRace(s *suite) {
 	}
 }
 
+// touchMeetsUpdate: a transaction has read an occurrence and will write it when
+// a heartbeat comes. The heartbeat may wait or be sent through the door, or it may
+// be taken at once: then it stays taken.
+func touchMeetsUpdate(s *suite) {
+	o, b := s.touchable()
+	s.clock.Advance(time.Second)
+	type answer struct {
+		touched []engine.Touched
+		err     error
+	}
+	answered := make(chan answer, 1)
+	first := true
+	s.update(agent, func(tx engine.Tx) error {
+		_, fleet, err := tx.Agent(agent)
+		if err != nil {
+			return err
+		}
+		if first { // the transaction may be run again, the heartbeat comes once
+			first = false
+			go func() {
+				touched, err := s.store.Touch(s.ctx, []engine.Touch{b})
+				answered <- answer{touched, err}
+			}()
+			for range 1000 {
+				runtime.Gosched()
+			}
+		}
+		changed := *fleet.Get("o1")
+		changed.Labels = map[string]string{"written": "yes"}
+		return tx.SaveOccurrences(fleet, []discovery.Occurrence{changed})
+	})
+	a := <-answered
+	s.must(a.err)
+	o.Labels = map[string]string{"written": "yes"}
+	if a.touched[0].Taken {
+		o.Sequence, o.LastSign = b.Sequence, s.now()
+	}
+	s.same("occurrence", o, s.occurrence(agent, "o1"))
+}
+
 func readerMeetsWriter(s *suite) {
 	s.hear(agent, s.working("o1", "b1"))
 	before := s.state(agent)
@@ -165,9 +207,17 @@ func readerMeetsWriter(s *suite) {
 func waiterGivesUp(s *suite) {
 	s.update(agent, nothing)
 	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	waiter := &waiting{Context: ctx, begun: make(chan struct{})}
 	given := make(chan error, 1)
 	s.update(agent, func(engine.Tx) error {
-		go func() { given <- s.store.Update(ctx, agent, false, nothing) }()
+		go func() { given <- s.store.Update(waiter, agent, false, nothing) }()
+		select {
+		case <-waiter.begun:
+		case err := <-given:
+			s.t.Errorf("a second transaction did not wait: %v", err)
+			return nil
+		}
 		cancel()
 		if err := <-given; !errors.Is(err, context.Canceled) {
 			s.t.Errorf("want context.Canceled, got %v", err)
@@ -175,6 +225,19 @@ func waiterGivesUp(s *suite) {
 		return nil
 	})
 	s.update(agent, nothing)
+}
+
+// waiting is a context that tells when somebody begins to wait for its end.
+type waiting struct {
+	context.Context
+	once  sync.Once
+	begun chan struct{}
+}
+
+// Done implements context.Context.
+func (w *waiting) Done() <-chan struct{} {
+	w.once.Do(func() { close(w.begun) })
+	return w.Context.Done()
 }
 
 func panicLeavesNothing(s *suite) {

@@ -9,7 +9,7 @@ import (
 )
 
 func instructionProofs() []proof {
-	proofs := []proof{
+	return []proof{
 		{"rule 7.2: pending, and each reason for not being pending", notPending},
 		{"rule 7.2: pending are shown oldest first", pendingOrder},
 		{"rule 7.3: an acknowledgement is kept, once", acknowledged},
@@ -20,11 +20,8 @@ func instructionProofs() []proof {
 		{"rule 4.19: what a step makes before it pauses is suspended too", suspendedAtOnce},
 		{"rule 4.19: an acknowledgement is taken while paused, a withdrawal too", suspendedMoves},
 		{"an id is given to one instruction only", oneInstructionPerID},
+		{"rule 7.4: every form of withdrawal covers what it covers", everyWithdrawal},
 	}
-	for i, x := range withdrawals() {
-		proofs = append(proofs, proof{fmt.Sprintf("rule 7.4: withdrawal %d covers what it covers", i), func(s *suite) { withdrawn(s, x) }})
-	}
-	return proofs
 }
 
 func notPending(s *suite) {
@@ -193,12 +190,12 @@ func oneInstructionPerID(s *suite) {
 	}
 }
 
-// withdrawals are all forms of taking back.
-func withdrawals() []rollout.Withdrawal {
+// withdrawals are all forms of taking back; prefix begins the instructions' ids.
+func withdrawals(prefix string) []rollout.Withdrawal {
 	var all []rollout.Withdrawal
 	for _, rolloutID := range []string{"", "ro_1"} {
 		for _, outside := range []bool{false, true} {
-			for _, x := range []rollout.Withdrawal{{}, {OccurrenceID: "o1"}, {OccurrenceID: "o1", KeepBoot: "b2"}, {InstructionID: "ro_1~o1~b1~0"}} {
+			for _, x := range []rollout.Withdrawal{{}, {OccurrenceID: "o1"}, {OccurrenceID: "o1", KeepBoot: "b2"}, {InstructionID: prefix + "ro_1~o1~b1~0"}} {
 				x.RolloutID, x.OutsideWaves = rolloutID, outside
 				all = append(all, x)
 			}
@@ -207,33 +204,54 @@ func withdrawals() []rollout.Withdrawal {
 	return append(all, rollout.Withdrawal{KeepBoot: "b1", RolloutID: "ro_2"}, rollout.Withdrawal{InstructionID: "none"})
 }
 
-// withdrawn compares a withdrawal with its oracle, Withdrawal.Covers, on every
-// combination of rollout, occurrence, boot and wave.
-func withdrawn(s *suite, x rollout.Withdrawal) {
+// combinations are instructions of every rollout, occurrence, boot and wave.
+func (s *suite) combinations(prefix string) []rollout.Instruction {
 	var all []rollout.Instruction
 	for _, rolloutID := range []string{"ro_1", "ro_2"} {
 		for _, occurrence := range []string{"o1", "o2"} {
 			for _, boot := range []string{"b1", "b2"} {
 				for wave := range 2 {
-					in := s.instruction(fmt.Sprintf("%s~%s~%s~%d", rolloutID, occurrence, boot, wave), occurrence, boot, rolloutID)
+					in := s.instruction(fmt.Sprintf("%s%s~%s~%s~%d", prefix, rolloutID, occurrence, boot, wave), occurrence, boot, rolloutID)
 					in.Wave = wave
 					all = append(all, in)
 				}
 			}
 		}
 	}
-	s.instruct(all...)
-	at := s.clock.Advance(time.Second)
-	s.commit(agent, func(_ *rollout.State, eff *rollout.Effects) { eff.Withdraw = []rollout.Withdrawal{x} })
-	later := s.clock.Advance(time.Second)
-	s.commit(agent, func(_ *rollout.State, eff *rollout.Effects) { eff.Withdraw = []rollout.Withdrawal{x} })
-	for _, in := range all {
-		got := s.issued(in.ID).WithdrawnAt
-		switch covered := x.Covers(in); {
-		case covered && !got.Equal(at):
-			s.t.Errorf("%+v: %s is withdrawn at %v, want %v (and not %v)", x, in.ID, got, at, later)
-		case !covered && !got.IsZero():
-			s.t.Errorf("%+v withdraws %s", x, in.ID)
-		}
+	return all
+}
+
+// everyWithdrawal compares each with its oracle, Withdrawal.Covers. Each has an
+// agent of its own, with every combination.
+func everyWithdrawal(s *suite) {
+	agentOf := func(i int) string { return fmt.Sprintf("agent-%d", i) }
+	withdraw := func(i int) rollout.Withdrawal { return withdrawals(agentOf(i))[i] }
+	n := len(withdrawals(""))
+	made := make([][]rollout.Instruction, n)
+	for i := range n {
+		made[i] = s.combinations(agentOf(i))
+		s.commit(agentOf(i), func(_ *rollout.State, eff *rollout.Effects) { eff.Instruct = made[i] })
 	}
+	at := s.clock.Advance(time.Second)
+	for range 2 { // what was taken back stays taken back since the first time
+		for i := range n {
+			s.commit(agentOf(i), func(_ *rollout.State, eff *rollout.Effects) { eff.Withdraw = []rollout.Withdrawal{withdraw(i)} })
+		}
+		s.clock.Advance(time.Second)
+	}
+	s.view(func(tx engine.ReadTx) error {
+		for i := range n {
+			for _, in := range made[i] {
+				issued, err := tx.Instruction(agentOf(i), in.ID)
+				s.must(err)
+				switch x, got := withdraw(i), issued.WithdrawnAt; {
+				case x.Covers(in) && !got.Equal(at):
+					s.t.Errorf("%+v: %s is withdrawn at %v, want %v", x, in.ID, got, at)
+				case !x.Covers(in) && !got.IsZero():
+					s.t.Errorf("%+v withdraws %s", x, in.ID)
+				}
+			}
+		}
+		return nil
+	})
 }

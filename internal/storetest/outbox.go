@@ -120,7 +120,7 @@ func notHandedOut(s *suite) {
 	short.Deadline = short.IssuedAt.Add(time.Second)
 	s.instruct(s.instruction("in_ok", "o1", "b1", "ro_1"), s.instruction("in_ack", "o1", "b1", "ro_1"), s.instruction("in_taken", "o1", "b1", "ro_1"),
 		s.instruction("in_paused", "o1", "b1", "ro_2"), s.instruction("in_silent", "o2", "b1", "ro_1"), s.instruction("in_replaced", "o3", "b1", "ro_1"),
-		s.instruction("in_nobody", "o9", "b1", "ro_1"), short)
+		s.instruction("in_nobody", "o9", "b1", "ro_1"), s.instruction("in_boot", "o1", "b0", "ro_1"), short)
 	s.commit(agent, func(_ *rollout.State, eff *rollout.Effects) {
 		eff.Acknowledge, eff.Withdraw, eff.Suspend = []string{"in_ack"}, []rollout.Withdrawal{{InstructionID: "in_taken"}}, []string{"ro_2"}
 	})
@@ -240,6 +240,12 @@ func newAddress(s *suite) {
 	s.hear(agent, o)
 	s.clock.Advance(lease)
 	s.claim(10)
+	o.CallbackURL = "https://example.org/newer"
+	s.hear(agent, o)
+	s.settle(s.claim(10, "in_1")[0], dispatch.Outcome{Kind: dispatch.Delivered})
+	o.CallbackURL = address
+	s.hear(agent, o)
+	s.claim(10) // what was delivered is not sent anew
 }
 
 func urgentFirst(s *suite) {

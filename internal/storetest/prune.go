@@ -16,6 +16,7 @@ func pruneProofs() []proof {
 		{"rule 9.3: what is final, gone or resolved goes after the retention", pruneOld},
 		{"rule 9.3: nothing goes before", pruneNothingYoung},
 		{"rule 9.3: nothing unfinished, no verdict that stands, no hold is ever purged", pruneKeeps},
+		{"rule 2.9: who is not gone stays, however short the retention", pruneNobodyStale},
 		{"rule 9.3: events stay for ever", pruneNoEvents},
 		{"rule 9.3: small batches come to an end", pruneInBatches},
 		{"rule 2.5: who was purged and comes back is new", pruneAndReturn},
@@ -157,6 +158,20 @@ func pruneKeeps(s *suite) {
 	s.same("hold", before.Hold, after.Hold)
 	s.same("incidents remembered", before.Incidents, after.Incidents)
 	s.same("profile", before.Profile, after.Profile)
+}
+
+func pruneNobodyStale(s *suite) {
+	set := rollout.DefaultSettings()
+	set.DiscoveryWindow = 3 * retention
+	_, err := s.store.SaveSettings(s.ctx, set)
+	s.must(err)
+	s.hear(agent, s.working("o_stale", "b1"))
+	s.clock.Advance(2 * retention)
+	s.prune(100)
+	s.expect(true, "o_stale")
+	s.clock.Advance(2 * retention)
+	s.prune(100)
+	s.expect(false, "o_stale")
 }
 
 func pruneNoEvents(s *suite) {

@@ -291,6 +291,7 @@ func timersStandStill(s *suite) {
 	stale.LastSign = s.now().Add(-time.Minute)
 	s.hear(agent, s.working("o1", "b1"), stale)
 	in := s.instruction("in_1", "o1", "b1", "ro_1")
+	in.Claim = &rollout.ClaimGrant{Token: "t", ExpiresAt: in.Deadline.Add(time.Second)}
 	s.instruct(in)
 	s.wake(agent, s.now().Add(10*time.Second))
 	s.beat()
@@ -311,8 +312,9 @@ func timersStandStill(s *suite) {
 		pending, err := tx.Pending(agent, "o1", "b1")
 		s.must(err)
 		want := s.clock.Now().Add(in.Deadline.Sub(tx.Now()))
-		if got := pending[0]; !got.DeadlineWall.Equal(want) || !got.IssuedWall.Equal(in.IssuedAt) {
-			s.t.Errorf("issued at %v, deadline %v on the wall; want %v and %v", got.IssuedWall, got.DeadlineWall, in.IssuedAt, want)
+		if got := pending[0]; !got.DeadlineWall.Equal(want) || !got.IssuedWall.Equal(in.IssuedAt) || !got.ClaimWall.Equal(want.Add(time.Second)) {
+			s.t.Errorf("issued at %v, deadline %v, claim until %v on the wall; want %v, %v and a second later",
+				got.IssuedWall, got.DeadlineWall, got.ClaimWall, in.IssuedAt, want)
 		}
 		return nil
 	})
@@ -328,6 +330,24 @@ func echoStandsStill(s *suite) {
 	got := s.touch(b) // nobody has beaten yet
 	if !got.Taken || !got.Wall.Equal(s.clock.Now()) {
 		s.t.Errorf("want it taken at %v, got %+v", s.clock.Now(), got)
+	}
+	s.pass(25 * time.Second)
+	b.Sequence++
+	if !s.touch(b).Taken { // 25 s old, but for the silence
+		s.t.Error("an echo from before the silence has aged with it")
+	}
+	s.pass(25 * time.Second)
+	b.Sequence++
+	if s.touch(b).Taken {
+		s.t.Error("an echo of 50 s ago was taken")
+	}
+	b.EchoWall = s.clock.Now().Add(-40 * time.Second)
+	if s.touch(b).Taken {
+		s.t.Error("an echo of 40 s ago, after the silence, was taken")
+	}
+	b.EchoWall = s.clock.Now().Add(-20 * time.Second)
+	if !s.touch(b).Taken {
+		s.t.Error("an echo of 20 s ago was not taken")
 	}
 }
 

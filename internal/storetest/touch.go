@@ -19,6 +19,7 @@ func touchProofs() []proof {
 		{"rule 10.9: a throttled heartbeat is a sign of life, whatever it reports", touchAlive},
 		{"rule 10.9: a throttled heartbeat of somebody watched counts too", touchAliveWatched},
 		{"rule 2.11: a sign of life makes nobody due", touchNotDue},
+		{"what is noted of another boot watches nobody", touchNotWatched},
 	}
 	for _, c := range touchRefusals() {
 		proofs = append(proofs, proof{c.name, func(s *suite) { touchRefused(s, c) }})
@@ -303,5 +304,15 @@ func touchNotDue(s *suite) {
 	s.must(err)
 	if len(agents) != 0 || next != 0 {
 		s.t.Errorf("due: %v, next in %v", agents, next)
+	}
+}
+
+func touchNotWatched(s *suite) {
+	_, b := s.touchable()
+	s.commit(agent, func(state *rollout.State, _ *rollout.Effects) {
+		state.Notes["o1"] = rollout.Note{Boot: "b0", Watched: true}
+	})
+	if !s.touch(b).Taken {
+		s.t.Error("the heartbeat was not taken in passing")
 	}
 }

@@ -22,7 +22,7 @@ import (
 func bare() http.Handler {
 	r := chi.NewRouter()
 	v := validator.New(validator.WithRequiredStructEnabled())
-	for _, tag := range []string{"id", "opaque", "printable", "enum", "whsec"} {
+	for _, tag := range []string{"id", "boot", "opaque", "printable", "enum", "whsec"} {
 		if err := v.RegisterValidation(tag, func(validator.FieldLevel) bool { return true }); err != nil {
 			panic(err)
 		}

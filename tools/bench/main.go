@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"slices"
 	"time"
 )
@@ -29,6 +30,7 @@ type config struct {
 	connections int
 	callbacks   int
 	members     int
+	only        string
 }
 
 func run() int {
@@ -38,7 +40,21 @@ func run() int {
 	flag.IntVar(&c.connections, "connections", 64, "connections that send heartbeats")
 	flag.IntVar(&c.callbacks, "callbacks", 1000, "callbacks to deliver")
 	flag.IntVar(&c.members, "members", 10_000, "members of the large rollout")
+	only := flag.String("only", "", "heartbeats, callbacks, steps or reads; empty: all")
+	profile := flag.String("cpuprofile", "", "write a CPU profile to this file")
 	flag.Parse()
+	c.only = *only
+	if *profile != "" {
+		f, err := os.Create(*profile)
+		if err == nil {
+			err = pprof.StartCPUProfile(f)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			return 1
+		}
+		defer pprof.StopCPUProfile()
+	}
 	ctx := context.Background()
 	if err := bench(ctx, c); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -55,9 +71,15 @@ func bench(ctx context.Context, c config) (err error) {
 	defer stop()
 	fmt.Printf("%d rounds, medians; %d connections; %d callbacks; %d members\n\n", c.rounds, c.connections, c.callbacks, c.members)
 	fmt.Printf("| what | median | ratio | wanted |\n|---|---|---|---|\n")
-	for _, measure := range []func(context.Context, config, []database) error{benchHeartbeats, benchCallbacks, benchSteps, benchReads} {
-		if err := measure(ctx, c, databases); err != nil {
-			return err
+	for _, m := range []struct {
+		name    string
+		measure func(context.Context, config, []database) error
+	}{{"heartbeats", benchHeartbeats}, {"callbacks", benchCallbacks}, {"steps", benchSteps}, {"reads", benchReads}} {
+		if c.only != "" && c.only != m.name {
+			continue
+		}
+		if err := m.measure(ctx, c, databases); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	return nil
