@@ -233,8 +233,8 @@ func (h *handler) refuse(ctx context.Context, w http.ResponseWriter, c *call, er
 	switch {
 	case failed != nil:
 		h.options.Logger.DebugContext(ctx, "the problem was not taken", "operation", c.operation.ID, "error", failed)
-	case c.context().Err() != nil: // the client has left, or the service is stopping
-		h.options.Logger.DebugContext(c.context(), "the request was broken off", "operation", c.operation.ID, "error", err)
+	case ctx.Err() != nil: // the client has left, or the service is stopping
+		h.options.Logger.DebugContext(ctx, "the request was broken off", "operation", c.operation.ID, "error", err)
 	case p.Status >= http.StatusInternalServerError:
 		h.options.Logger.ErrorContext(ctx, "the request failed", "operation", c.operation.ID, "request_id", rec.id, "error", err)
 	case p.Status == http.StatusForbidden:

@@ -45,7 +45,7 @@ func run(args []string, out, errOut io.Writer) int {
 		kong.Description("The central orchestrator: one occurrence decides for the whole fleet, and the decision is carried out in canary waves."),
 		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(&console{out: out, err: errOut}))
 	if err != nil {
-		fmt.Fprintln(errOut, "orchestrator:", err)
+		complain(errOut, err)
 		return 2
 	}
 	command, err := parser.Parse(args)
@@ -53,7 +53,7 @@ func run(args []string, out, errOut io.Writer) int {
 	case exit >= 0: // help was asked for and given
 		return exit
 	case err != nil:
-		fmt.Fprintln(errOut, "orchestrator:", err)
+		complain(errOut, err)
 		return 2
 	}
 	if err := command.Run(); err != nil {
@@ -61,11 +61,15 @@ func run(args []string, out, errOut io.Writer) int {
 		if errors.As(err, &code) {
 			return int(code)
 		}
-		fmt.Fprintln(errOut, "orchestrator:", err)
+		complain(errOut, err)
 		return 1
 	}
 	return 0
 }
+
+// complain says in one line what went wrong; where it cannot be said there is
+// nobody to tell.
+func complain(to io.Writer, err error) { _, _ = fmt.Fprintln(to, "orchestrator:", err) }
 
 // exitCode ends a command that has said all that it has to say.
 type exitCode int

@@ -66,7 +66,9 @@ func printStatus(ctx context.Context, con *console, store *persistence.Store) er
 		if m.AppliedAt.IsZero() {
 			state, missing = "missing", true
 		}
-		fmt.Fprintf(con.out, "%05d %-8s %s\n", m.Version, state, m.Name)
+		if _, err := fmt.Fprintf(con.out, "%05d %-8s %s\n", m.Version, state, m.Name); err != nil {
+			return err
+		}
 	}
 	if missing {
 		return exitCode(1)

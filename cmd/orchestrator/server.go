@@ -69,7 +69,7 @@ func newServer(ctx context.Context, set settings, log *slog.Logger) (_ *server, 
 		return s, err
 	}
 	page := dashboard.New(s.engine)
-	s.handler = api.NewHandler(api.NewOperations(s.engine, set.callbacks, time.Now), api.Options{
+	s.handler = api.NewHandler(api.NewOperations(s.engine, set.callbacks, time.Now), api.Options{ //nolint:contextcheck // every request brings its own
 		Throttle: newThrottle(set.rateLimit).wait, Observer: answered{observed}, Logger: log, Now: time.Now,
 		Document: orchestrator.OpenAPI, Metrics: observed.Handler(),
 		Pages: func(r chi.Router) {

@@ -105,11 +105,13 @@ func (d *demo) wakeup(ctx context.Context) (err error) {
 		return err
 	}
 	d.answer(q)
-	r, err := d.watch(ctx, q.about.RolloutID, final)
+	r, err := d.watch(ctx, q.about.RolloutID, finalOrHalted)
 	if err != nil {
 		return fmt.Errorf("the wakeup: %w", err)
 	}
-	d.expect(r.State == client.RolloutStateSucceeded, "the wakeup ended %s, not succeeded", r.State)
+	if d.expect(r.State == client.RolloutStateSucceeded, "the wakeup is %s, not succeeded", r.State); !final(r) {
+		return fmt.Errorf("%w: the wakeup does not go on without a person", ErrFailed)
+	}
 	if err := d.awaitAwake(ctx); err != nil {
 		return err
 	}

@@ -68,8 +68,8 @@ func TestSettings(t *testing.T) {
 	}
 	for _, fail := range []string{"", explorer, earlyAdopter, general} {
 		o := Options{Occurrences: 9, Speed: 60, Fail: fail}
-		for _, w := range o.plan() {
-			if w.timeout < o.real(w.stops)+2*time.Second {
+		for _, w := range o.shutdownPlan() {
+			if enough := w.timeout >= o.real(w.stops)+5*time.Second; enough == (w.group == fail) {
 				t.Errorf("fail %q: %s has %s for what takes %s", fail, w.group, w.timeout, o.real(w.stops))
 			}
 		}

@@ -23,11 +23,22 @@ func newOperator(baseURL, agent string) (*operator, error) {
 	return &operator{api: api, agent: agent}, nil
 }
 
-// prepare tells the service how large the fleet is meant to be and which plan it has.
+// prepare tells the service how large the fleet is meant to be and which plans it has.
 func (o *operator) prepare(ctx context.Context, opts Options) error {
-	plan := client.Plan{}
-	for _, w := range opts.plan() {
-		delay, timeout := opts.real(w.delay).String(), w.timeout.String()
+	n := opts.Occurrences
+	settings := client.AgentSettings{
+		ExpectedOccurrences: &n,
+		Plans:               &client.AgentPlans{Wakeup: opts.asPlan(opts.plan()), Shutdown: opts.asPlan(opts.shutdownPlan())},
+	}
+	_, err := ask[client.Agent]("set the agent up", func() (*http.Response, error) { return o.api.PutAgent(ctx, o.agent, settings) })
+	return err
+}
+
+// asPlan writes waves as the service wants to read them.
+func (o Options) asPlan(waves []wave) *client.Plan {
+	plan := &client.Plan{}
+	for _, w := range waves {
+		delay, timeout := o.real(w.delay).String(), w.timeout.String()
 		onFailure := client.OnFailure(w.onFailure)
 		p := client.WavePlan{Group: w.group, Delay: &delay, Timeout: &timeout, OnFailure: &onFailure}
 		switch size := w.size; {
@@ -41,10 +52,7 @@ func (o *operator) prepare(ctx context.Context, opts Options) error {
 		}
 		plan.Waves = append(plan.Waves, p)
 	}
-	n := opts.Occurrences
-	settings := client.AgentSettings{ExpectedOccurrences: &n, Plans: &client.AgentPlans{Wakeup: &plan, Shutdown: &plan}}
-	_, err := ask[client.Agent]("set the agent up", func() (*http.Response, error) { return o.api.PutAgent(ctx, o.agent, settings) })
-	return err
+	return plan
 }
 
 func (o *operator) requestShutdown(ctx context.Context, reason string) (client.Rollout, error) {

@@ -98,7 +98,8 @@ func (o Options) virtual(real time.Duration) time.Duration {
 const (
 	leastHeartbeat = 250 * time.Millisecond
 	leastLiveness  = 3 * time.Second
-	leastTimeout   = 5 * time.Second
+	leastTimeout   = 10 * time.Second
+	leastFailure   = 2 * time.Second        // of the members that fail on purpose: nobody wants to watch them
 	perHeartbeat   = 25 * time.Millisecond  // for each occurrence, between its heartbeats
 	perTimeout     = 300 * time.Millisecond // for each occurrence, in every time limit
 )
@@ -141,16 +142,20 @@ func (o Options) plan() []wave {
 	if n == 9 {
 		early = 3
 	}
-	waves := []wave{
-		{group: explorer, size: 1, stops: 30 * time.Second, onFailure: "fail"},
-		{group: earlyAdopter, size: early, delay: 30 * time.Second, stops: time.Minute, onFailure: "halt"},
-		{group: general, size: n - 1 - early, delay: time.Minute, stops: 2 * time.Minute, onFailure: "continue"},
+	timeout := max(o.real(5*time.Minute), o.least(leastTimeout, perTimeout))
+	return []wave{
+		{explorer, 1, 0, timeout, "fail", 30 * time.Second},
+		{earlyAdopter, early, 30 * time.Second, timeout, "halt", time.Minute},
+		{general, n - 1 - early, time.Minute, timeout, "continue", 2 * time.Minute},
 	}
+}
+
+// shutdownPlan is the plan with less time for those who will not stop, however long one waits.
+func (o Options) shutdownPlan() []wave {
+	waves := o.plan()
 	for i := range waves {
-		w := &waves[i]
-		w.timeout = max(o.real(5*time.Minute), o.least(leastTimeout, perTimeout))
-		if o.Fail != "" { // nobody wants to watch five minutes of nothing
-			w.timeout = max(o.real(3*time.Minute), o.real(w.stops)+o.least(2*time.Second, perTimeout/4))
+		if waves[i].group == o.Fail {
+			waves[i].timeout = max(o.real(3*time.Minute), o.least(leastFailure, perTimeout/4))
 		}
 	}
 	return waves

@@ -128,12 +128,11 @@ func (s *storedRollout) place(occurrence string, at place, doc []byte) error {
 	if at.wave < 1 || at.wave > int64(len(s.rollout.Waves)) {
 		return fmt.Errorf("rollout %s has no wave %d for its member %s", s.rollout.ID, at.wave, occurrence)
 	}
-	m, err := decodeMember(occurrence, doc)
-	if err != nil {
+	wave := &s.rollout.Waves[at.wave-1]
+	wave.Members = append(wave.Members, rollout.Member{})
+	if err := decodeMember(doc, &wave.Members[len(wave.Members)-1]); err != nil {
 		return fmt.Errorf("member %s of rollout %s: %w", occurrence, s.rollout.ID, err)
 	}
-	wave := &s.rollout.Waves[at.wave-1]
-	wave.Members = append(wave.Members, m)
 	s.places[occurrence] = at
 	return nil
 }

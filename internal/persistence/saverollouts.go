@@ -111,7 +111,7 @@ func (c *memberChanges) compare(stored *storedRollout, before, after *rollout.Ro
 			if b := was[m.OccurrenceID]; known && old == at && b != nil && *b == *m {
 				continue
 			}
-			doc, err := encodeMember(*m)
+			doc, err := encodeMember(m)
 			if err != nil {
 				return err
 			}

@@ -185,3 +185,23 @@ func TestRetryWakesTheLost(t *testing.T) {
 	s.back("o2")
 	s.wantState(id, rollout.Succeeded)
 }
+
+// TestRetryIsOfTheHaltedWave is rule 4.18: the halted wave runs again, not one that
+// failed before it under continue, or was promoted.
+func TestRetryIsOfTheHaltedWave(t *testing.T) {
+	s := newStage(t)
+	s.fleetOf(discovery.Work, ids(4)...)
+	s.idle(ids(4)...)
+	id := s.shut(groupOf("a", sized(1), within(time.Minute), onFailure(rollout.GoOn)), groupOf("b", sized(1), within(time.Minute)),
+		groupOf("c", sized(1), within(time.Minute)), groupOf("d", remaining()))
+	s.keepAlive(2 * time.Minute)
+	s.want(id, "1 a failed: o1=failed", "2 b failed: o2=failed", "3 c pending: o3=pending", "4 d pending: o4=pending")
+	ok(t, s.order(id, rollout.Promote, 2))
+	s.keepAlive(time.Minute)
+	s.want(id, "1 a failed: o1=failed", "2 b failed: o2=failed", "3 c failed: o3=failed", "4 d pending: o4=pending")
+	ok(t, s.order(id, rollout.Retry, 0))
+	s.want(id, "1 a failed: o1=failed", "2 b failed: o2=failed", "3 c running: o3=instructed", "4 d pending: o4=pending")
+	for o, times := range map[string]int{"o1": 1, "o2": 1, "o3": 2, "o4": 0} {
+		s.wantTold(o, times)
+	}
+}
