@@ -3,26 +3,13 @@ package api_test
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
-	"github.com/cirisai/orchestrator/internal/audit"
-	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/engine"
-	"github.com/cirisai/orchestrator/internal/rollout"
 )
 
-// agentDump is all that is kept of one agent.
-type agentDump struct {
-	ID       string
-	State    rollout.State
-	Fleet    []discovery.Occurrence
-	Head     audit.Head
-	Rollouts []rollout.Rollout
-	Members  [][][]rollout.Member // they are no part of a wave's JSON
-	Pending  map[string][]engine.PendingInstruction
-}
-
-// dump writes down all that the store holds, a line for each thing, so that two
-// dumps can be compared.
+// dump writes down what the store holds, a line for each thing, so that two dumps
+// can be compared.
 func (h *house) dump() string {
 	h.t.Helper()
 	var lines []string
@@ -33,13 +20,12 @@ func (h *house) dump() string {
 			return err
 		}
 		for _, a := range agents {
-			dumped, err := dumpAgent(tx, a.AgentID)
-			if err != nil {
+			if lines, err = writeAgent(lines, tx, a.AgentID); err != nil {
 				return err
 			}
-			if lines, err = written(lines, a, dumped); err != nil {
-				return err
-			}
+		}
+		if lines, err = writeRollouts(lines, tx); err != nil {
+			return err
 		}
 		incidents, err := tx.Incidents(engine.IncidentFilter{})
 		if err != nil {
@@ -49,11 +35,11 @@ func (h *house) dump() string {
 		if err != nil {
 			return err
 		}
-		counts, err := tx.Counts()
+		counts, err := tx.Counts() // of pending instructions, among others
 		if err != nil {
 			return err
 		}
-		lines, err = written(lines, incidents, all, counts)
+		lines, err = write(lines, incidents, all, counts)
 		return err
 	})
 	if err != nil {
@@ -62,7 +48,7 @@ func (h *house) dump() string {
 	return strings.Join(lines, "\n")
 }
 
-func written(lines []string, things ...any) ([]string, error) {
+func write(lines []string, things ...any) ([]string, error) {
 	for _, thing := range things {
 		raw, err := json.Marshal(thing)
 		if err != nil {
@@ -73,32 +59,37 @@ func written(lines []string, things ...any) ([]string, error) {
 	return lines, nil
 }
 
-func dumpAgent(tx engine.ReadTx, id string) (d agentDump, err error) {
-	d = agentDump{ID: id, Pending: map[string][]engine.PendingInstruction{}}
-	var fleet discovery.Fleet
-	if d.State, fleet, err = tx.Agent(id); err != nil {
-		return d, err
+// writeAgent writes an agent, its fleet, and the end of its trail.
+func writeAgent(lines []string, tx engine.ReadTx, id string) ([]string, error) {
+	state, fleet, err := tx.Agent(id)
+	if err != nil {
+		return nil, err
 	}
-	d.Fleet = fleet.All()
-	for _, o := range d.Fleet {
-		if d.Pending[o.ID], err = tx.Pending(id, o.ID, o.Boot); err != nil {
-			return d, err
+	head, err := tx.EventHead(id)
+	if err != nil {
+		return nil, err
+	}
+	state.SteppedAt, state.WakeAt = time.Time{}, time.Time{} // when it was looked at last, and will be
+	return write(lines, state, fleet.All(), head)
+}
+
+// writeRollouts writes all rollouts; their members are no part of a wave's JSON.
+func writeRollouts(lines []string, tx engine.ReadTx) ([]string, error) {
+	rollouts, err := tx.Rollouts(engine.RolloutFilter{})
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rollouts {
+		if lines, err = write(lines, r); err != nil {
+			return nil, err
 		}
-	}
-	if d.Head, err = tx.EventHead(id); err != nil {
-		return d, err
-	}
-	if d.Rollouts, err = tx.Rollouts(engine.RolloutFilter{AgentID: id}); err != nil {
-		return d, err
-	}
-	for _, r := range d.Rollouts {
-		var members [][]rollout.Member
 		for _, w := range r.Waves {
-			members = append(members, w.Members)
+			if lines, err = write(lines, w.Members); err != nil {
+				return nil, err
+			}
 		}
-		d.Members = append(d.Members, members)
 	}
-	return d, nil
+	return lines, nil
 }
 
 // changed lists the lines of a dump that are not in the one before.

@@ -33,6 +33,7 @@ type house struct {
 	engine  *engine.Engine
 	handler http.Handler
 	judge   *judge
+	set     rollout.Settings
 	ids     *atomic.Int64
 	living  map[[2]string]*living
 }
@@ -51,7 +52,7 @@ func newHouse(t *testing.T, open opener) *house {
 	t.Helper()
 	clock := storetest.NewClock()
 	clock.Advance(dawn.Sub(clock.Now()))
-	h := &house{t: t, clock: clock, store: open(t, clock.Now), judge: newJudge(t), ids: new(atomic.Int64), living: map[[2]string]*living{}}
+	h := &house{t: t, clock: clock, store: open(t, clock.Now), judge: newJudge(t), set: rollout.DefaultSettings(), ids: new(atomic.Int64), living: map[[2]string]*living{}}
 	h.restart()
 	return h
 }
@@ -71,7 +72,7 @@ func bubble(t *testing.T, fault func(op string) memstore.FaultKind, test func(t 
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New(time.Now)
 		store.Fault = fault
-		h := &house{t: t, store: store, judge: newJudge(t), ids: new(atomic.Int64), living: map[[2]string]*living{}}
+		h := &house{t: t, store: store, judge: newJudge(t), set: rollout.DefaultSettings(), ids: new(atomic.Int64), living: map[[2]string]*living{}}
 		h.restart()
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -109,22 +110,27 @@ func (h *house) restart() {
 	h.t.Helper()
 	newULID := func() string { return fmt.Sprintf("01KE%022d", h.ids.Add(1)) }
 	h.engine = engine.New(h.store, engine.Options{NewULID: newULID})
-	if err := h.engine.Start(h.t.Context(), rollout.DefaultSettings()); err != nil {
+	if err := h.engine.Start(h.t.Context(), h.set); err != nil {
 		h.t.Fatal(err)
 	}
-	h.handler = serve(h.t, h.engine, time.Now)
+	h.handler = serve(h.t, h.engine)
 }
 
-// serve is the handler of a service, with all that can be served around it.
-func serve(t *testing.T, service *engine.Engine, now func() time.Time) http.Handler {
+// serve is the handler of a service, with all that can be served around it. Each of
+// the changes may change how.
+func serve(t *testing.T, service *engine.Engine, changes ...func(o *api.Options)) http.Handler {
 	t.Helper()
 	callbacks, err := webhook.NewPolicy(false, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return api.NewHandler(api.NewOperations(service, callbacks, now), api.Options{
+	options := api.Options{
 		Authenticate: authenticate, Throttle: throttle, Document: orchestrator.OpenAPI, Metrics: metrics.New(service.Counts).Handler(),
-	})
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	return api.NewHandler(api.NewOperations(service, callbacks, time.Now), options)
 }
 
 // send sends a request and judges the answer. Headers are NAME: VALUE; without

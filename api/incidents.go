@@ -42,6 +42,13 @@ func (ops *Operations) ListIncidents(ctx context.Context, request ListIncidentsR
 
 // ResolveIncident closes an incident.
 func (ops *Operations) ResolveIncident(ctx context.Context, request ResolveIncidentRequestObject) (ResolveIncidentResponseObject, error) {
+	found, err := ops.service.Incident(ctx, request.IncidentID)
+	if err != nil {
+		return nil, err
+	}
+	if err := authorize(ctx, RightOperate, found.AgentID, ""); err != nil {
+		return nil, err
+	}
 	once, err := onceOf(ctx, request.Params.IdempotencyKey, 200, func(i engine.KeptIncident) any { return showIncident(i) })
 	if err != nil {
 		return nil, err

@@ -45,6 +45,13 @@ func (l *line) Write(p []byte) (int, error) {
 // Flush is what a stream must be able to do.
 func (l *line) Flush() {}
 
+// begun is the status with which it began, or zero.
+func (l *line) begun() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.status
+}
+
 // take is what came since it was last called.
 func (l *line) take() string {
 	l.mu.Lock()

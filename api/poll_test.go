@@ -94,7 +94,7 @@ func TestPollSeesOtherReplicas(t *testing.T) {
 		waiting := h.poll(pollPath("scout", "default") + "&wait=60s")
 		other := engine.New(h.store, engine.Options{})
 		w := httptest.NewRecorder()
-		serve(t, other, time.Now).ServeHTTP(w, request(t.Context(), "POST", "/v1/agents/scout/shutdowns", `{"reason":"r"}`))
+		serve(t, other).ServeHTTP(w, request(t.Context(), "POST", "/v1/agents/scout/shutdowns", `{"reason":"r"}`))
 		if w.Code != 201 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}

@@ -122,6 +122,13 @@ func occurrenceScenes() []scene {
 			rolling(h, agent)
 			return called{target: pollPath(agent, "default") + "&wait=1m"}
 		}},
+		{"PollInstructions", "", 200, func(h *house, agent string) called {
+			beyondTwo(h, agent)
+			if told := h.told(agent, "scout-1"); len(told.PeerResults) != 1 || told.PeerResults[0].MedianTimeToReach == nil {
+				h.t.Errorf("what is told of the first wave: %+v", told)
+			}
+			return called{target: pollPath(agent, "scout-1")}
+		}},
 		{"AcknowledgeInstruction", "boot", 200, func(h *house, agent string) called {
 			h.register(agent, "default", exampleBoot, discovery.Work)
 			h.shutdown(agent, "")

@@ -43,6 +43,7 @@ type Service interface {
 	Rollouts(ctx context.Context, f engine.RolloutFilter) ([]engine.RolloutView, error)
 	Events(ctx context.Context, f engine.EventFilter) ([]audit.Event, audit.Head, error)
 	Incidents(ctx context.Context, f engine.IncidentFilter) ([]engine.KeptIncident, error)
+	Incident(ctx context.Context, id string) (engine.KeptIncident, error)
 
 	// News is closed at this replica's next commit for the agent; WaitForNews
 	// waits for it, or until it is time to look for what other replicas did.

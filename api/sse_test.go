@@ -98,6 +98,9 @@ func TestStreamResumes(t *testing.T) {
 					resume = []string{fmt.Sprintf("Last-Event-ID: %d", (*log)[n-1].id)}
 				}
 				l := h.open(target+"?after=0", resume...) // weaker than Last-Event-ID
+				for l.begun() == 0 {
+					<-time.After(time.Millisecond)
+				}
 				if round%3 > 0 {
 					synctest.Wait()
 				}

@@ -86,7 +86,7 @@ func (h *house) through(w walk, limit int, between func()) []string {
 			return ids
 		}
 		place = p.next
-		if pages < 4 {
+		if pages < 3 {
 			between()
 		}
 	}
@@ -106,7 +106,7 @@ func newCrowd(t *testing.T, open opener) *crowd {
 	c := &crowd{house: newHouse(t, open)}
 	c.fleet("scout", "default", "m")
 	c.rollout = c.shutdown("scout", "")
-	for range 5 {
+	for range 3 {
 		c.grow()
 	}
 	return c
@@ -152,7 +152,7 @@ func TestWalks(t *testing.T) {
 			t.Run(w.target, func(t *testing.T) {
 				c.t = t
 				all := c.through(w, 1000, func() {})
-				if len(all) < 6 && !strings.Contains(w.target, c.rollout.RolloutID) {
+				if len(all) < 3 && !strings.Contains(w.target, c.rollout.RolloutID) {
 					t.Fatalf("only %v are there", all)
 				}
 				walked := c.through(w, 2, c.grow)
@@ -238,7 +238,7 @@ func TestIncidentsAreNewestFirst(t *testing.T) {
 			}
 			last = time.Time(in.OpenedAt)
 		}
-		if len(incidents) != 10 {
+		if len(incidents) != 6 {
 			t.Errorf("%d incidents", len(incidents))
 		}
 	})

@@ -52,7 +52,7 @@ func newServer(ctx context.Context, set settings, log *slog.Logger) (_ *server, 
 		return s, fmt.Errorf("ORCHESTRATOR_DATABASE_URL: %w", err)
 	}
 	if _, err = s.store.Migrate(ctx); err != nil {
-		return s, fmt.Errorf("migrate the database: %w", err)
+		return s, badSetting{"ORCHESTRATOR_DATABASE_URL", s.databaseName(), "a database that can be used (" + strings.ReplaceAll(err.Error(), "\n", "; ") + ")"}
 	}
 	gauges := func(ctx context.Context) (engine.Counts, error) { return s.engine.Counts(ctx) }
 	observed := metrics.New(gauges)

@@ -155,16 +155,22 @@ func (d *demo) trouble() string {
 	return ""
 }
 
-// goOn leaves the service to whoever wants to look closer.
+// goOn leaves the service, and the occurrences that are still there, to whoever wants to look closer.
 func (d *demo) goOn(ctx context.Context) {
 	d.screen.heading("The service goes on until you press Ctrl-C")
 	agent := d.service.URL + "/v1/agents/" + d.opts.AgentID
-	d.screen.say(`  the page          %s/
-  this shutdown     curl -s %s/v1/rollouts/%s
-  its occurrences   curl -s %s/occurrences
-  what happened     curl -s %s/events
-  wake it again     curl -s -X POST -H 'Content-Type: application/json' -d '{"reason":"again"}' %s/wakeups`,
-		d.service.URL, d.service.URL, d.shown, agent, agent, agent)
-	<-ctx.Done()
+	d.screen.say(`  the page           %s/
+  the shutdown       curl -s %s/v1/rollouts/%s
+  the occurrences    curl -s %s/occurrences
+  what has happened  curl -s %s/events`, d.service.URL, d.service.URL, d.shown, agent, agent)
+	if d.fleet.gone() < d.opts.Occurrences {
+		d.screen.say(`  stop them all      curl -s -H 'Content-Type: application/json' -d '{"agent_id":"%s","confirm":true,"reason":"enough"}' \
+                       %s/v1/emergency/shutdown`, d.opts.AgentID, d.service.URL)
+	}
+	for ctx.Err() == nil {
+		if err := d.wait(ctx, time.Second); err != nil && ctx.Err() == nil {
+			d.screen.say("%v", err)
+		}
+	}
 	d.screen.say("\nStopping.")
 }

@@ -62,7 +62,7 @@ func TestSettings(t *testing.T) {
 	if fast.HeartbeatInterval < 250*time.Millisecond || fast.LivenessTimeout < 2*time.Second || fast.ClaimLease < 5*time.Second {
 		t.Errorf("fast: %+v", fast)
 	}
-	want := Settings{10 * time.Second, time.Minute, 10 * time.Minute, 5 * time.Minute, 10 * time.Minute, 5 * time.Minute}
+	want := Settings{10 * time.Second, 30 * time.Second, 10 * time.Minute, 5 * time.Minute, 10 * time.Minute, 5 * time.Minute}
 	if got := (Options{Occurrences: 9, Speed: 1}).settings(); got != want {
 		t.Errorf("slow: %+v", got)
 	}

@@ -97,7 +97,7 @@ func (o Options) virtual(real time.Duration) time.Duration {
 // change after the other, and everybody has something to say at once.
 const (
 	leastHeartbeat = 250 * time.Millisecond
-	leastLiveness  = 3 * time.Second
+	leastLiveness  = 10 * time.Second
 	leastTimeout   = 10 * time.Second
 	leastFailure   = 2 * time.Second        // of the members that fail on purpose: nobody wants to watch them
 	perHeartbeat   = 25 * time.Millisecond  // for each occurrence, between its heartbeats
@@ -112,7 +112,7 @@ func (o Options) least(limit, each time.Duration) time.Duration {
 // settings are the service's defaults, divided by the speed, and not below what the machine can keep.
 func (o Options) settings() Settings {
 	heartbeat := max(o.real(10*time.Second), o.least(leastHeartbeat, perHeartbeat))
-	liveness := max(o.real(30*time.Second), leastLiveness, 6*heartbeat)
+	liveness := max(o.real(30*time.Second), leastLiveness, 3*heartbeat)
 	limit := o.least(leastTimeout, perTimeout)
 	return Settings{
 		HeartbeatInterval: heartbeat,

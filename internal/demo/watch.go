@@ -115,16 +115,25 @@ func finalOrHalted(r client.Rollout) bool {
 func (d *demo) question(ctx context.Context) (question, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, d.patience(), errors.New("nobody was asked to decide"))
 	defer cancel()
-	select {
-	case err := <-d.fleet.failures:
-		return question{}, err
-	case <-ctx.Done():
-		return question{}, context.Cause(ctx)
-	case q := <-d.fleet.questions:
-		d.screen.say("One of them is asked to decide for all: %s. This is what it is handed\n"+
-			"(the durations in it are divided already):\n\n%s\n", q.occurrence, indent(q.about.Message))
-		return q, nil
+	for d.fleet.gone() < d.opts.Occurrences {
+		again, stop := context.WithTimeout(ctx, 5*look)
+		select {
+		case err := <-d.fleet.failures:
+			stop()
+			return question{}, err
+		case q := <-d.fleet.questions:
+			stop()
+			d.screen.say("One of them is asked to decide for all: %s. This is what it is handed\n"+
+				"(the durations in it are divided already):\n\n%s\n", q.occurrence, indent(q.about.Message))
+			return q, nil
+		case <-again.Done():
+			stop()
+		}
+		if ctx.Err() != nil {
+			return question{}, context.Cause(ctx)
+		}
 	}
+	return question{}, errors.New("all occurrences were told to stop before anybody was asked; are all agents of this database held?")
 }
 
 // answer has a decider answer, and says so.

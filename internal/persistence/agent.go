@@ -87,7 +87,7 @@ func (c *conn) keptIncidents(agentID string) (map[string]rollout.Incident, error
 		Key string `db:"key"`
 		Doc string `db:"doc"`
 	}
-	if err := c.list(&rows, `SELECT key, doc FROM incidents WHERE agent_id = ? AND kept`, agentID); err != nil {
+	if err := c.list(&rows, `SELECT key, doc FROM incidents WHERE agent_id = ? AND kept ORDER BY key`, agentID); err != nil {
 		return nil, err
 	}
 	all := make(map[string]rollout.Incident, len(rows))

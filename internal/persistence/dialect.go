@@ -19,7 +19,8 @@ import (
 //
 // SQLite looks at the tables of a CROSS JOIN in the order in which they stand,
 // and knows nothing of how many rows there are. So a join with {rows} is one,
-// or finds its columns by an index that needs the rows first.
+// or finds its columns by an index that needs the rows first. A + before a
+// column keeps an index that begins with it from being preferred.
 type dialect struct {
 	name   string
 	driver string // the name that sqlx knows the driver by

@@ -21,7 +21,7 @@ func (s *Store) Due(ctx context.Context, limit int) (agents []string, next time.
 		agents, next = nil, 0
 		now := micros(r.Now())
 		if h := r.moment.holdAll; h.Active {
-			if err := r.list(&agents, `SELECT agent_id FROM agents WHERE hold_seen < ? ORDER BY agent_id LIMIT ?`, h.Number, limit+1); err != nil {
+			if err := r.list(&agents, `SELECT agent_id FROM agents WHERE hold_seen < ? ORDER BY hold_seen, agent_id LIMIT ?`, h.Number, limit+1); err != nil {
 				return err
 			}
 		}

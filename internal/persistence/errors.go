@@ -28,6 +28,7 @@ const (
 	pgSerialization   = "40001"
 	pgDeadlock        = "40P01"
 	pgReadOnly        = "25006"
+	pgStandby         = "0A000" // what a standby says to BEGIN READ WRITE
 	pgIdleTimeout     = "25P03"
 	pgLockTimeout     = "55P03"
 	pgCancelled       = "57014" // statement_timeout, unless the caller's context ended
@@ -39,7 +40,6 @@ const (
 	pgConfiguration   = "F0"
 	pgInternal        = "XX"
 	pgAuthorization   = "28"
-	pgUniqueViolation = "23505"
 )
 
 // fail gives an error that leaves the store its form: the context's own errors
@@ -93,7 +93,7 @@ func unusable(err error) bool {
 
 func unusablePostgres(e *pq.Error) bool {
 	switch e.Code {
-	case pgSerialization, pgDeadlock, pgReadOnly, pgIdleTimeout, pgLockTimeout, pgCancelled, pgNoDatabase:
+	case pgSerialization, pgDeadlock, pgReadOnly, pgStandby, pgIdleTimeout, pgLockTimeout, pgCancelled, pgNoDatabase:
 		return true
 	}
 	switch e.Code.Class() {

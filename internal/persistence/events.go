@@ -48,11 +48,11 @@ func (t *tx) EventHead(agentID string) (audit.Head, error) {
 // Events implements engine.ReadTx.
 func (r *reader) Events(f engine.EventFilter) ([]audit.Event, error) {
 	q := newQuery(`SELECT seq, at_wall, type, agent_id, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash FROM events`)
-	q.where("agent_id = ?", f.AgentID)
-	if f.RolloutID != "" {
-		q.where("rollout_id = ? AND rollout_id <> ''", f.RolloutID)
+	if f.RolloutID == "" {
+		q.where("agent_id = ? AND seq > ?", f.AgentID, f.After)
+	} else { // not by the agent's key, which would go through all that ever happened to it
+		q.where("rollout_id = ? AND rollout_id <> '' AND seq > ? AND agent_id || '' = ?", f.RolloutID, f.After, f.AgentID)
 	}
-	q.where("seq > ?", f.After)
 	q.end("ORDER BY seq LIMIT ?", bounded(f.Limit))
 	var rows []struct {
 		Seq          int64  `db:"seq"`

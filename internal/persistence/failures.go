@@ -76,6 +76,7 @@ func (s *Store) Reported(ctx context.Context, failures []Failure) error {
 	}
 	return s.writing(ctx, "failures reported", func(c *conn) error {
 		_, err := c.exec(`UPDATE instructions SET undeliverable = undeliverable OR r.final,
+				callback = CASE WHEN r.final AND callback = 'due' THEN 'expired' ELSE callback END,
 				unreported = unreported AND instructions.failure <> r.failure
 			FROM {rows} WHERE instructions.instruction_id = r.id`, rows)
 		return err

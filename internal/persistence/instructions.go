@@ -117,8 +117,8 @@ func (t *tx) acknowledge(ids []string) error {
 		return nil
 	}
 	_, err := t.exec(`UPDATE instructions SET acknowledged_at = ?
-		WHERE agent_id = ? AND acknowledged_at = 0 AND withdrawn_at = 0 AND instruction_id IN (SELECT id FROM {rows})`,
-		micros(t.Now()), t.agentID, idRows(ids))
+		WHERE acknowledged_at = 0 AND withdrawn_at = 0 AND instruction_id IN (SELECT id FROM {rows}) AND agent_id || '' = ?`,
+		micros(t.Now()), idRows(ids), t.agentID)
 	return err
 }
 
@@ -219,7 +219,7 @@ func (c *conn) pendingOf(keys *rowset, now time.Time, clock discovery.Clock) (ma
 	if err := c.list(&rows, `SELECT i.agent_id, i.occurrence_id, i.boot, i.deadline, i.acknowledged_at, i.withdrawn_at, i.attempt, i.doc
 		FROM {rows} CROSS JOIN instructions i
 		WHERE i.agent_id = r.agent_id AND i.occurrence_id = r.occurrence_id AND i.boot = r.boot
-			AND i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND NOT i.suspended AND i.deadline > ?
+			AND i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND NOT i.suspended AND +i.deadline > ?
 		ORDER BY i.issued_at, i.instruction_id`, keys, micros(now)); err != nil {
 		return nil, err
 	}

@@ -11,10 +11,9 @@ import (
 
 var _ dispatch.Outbox = (*Store)(nil)
 
-// deliverable is what of the instructions i the outbox may hand out, given the
-// service time twice: for the boot that is present, to the address that it has
-// now, nothing that was taken back, taken up or has expired.
-const deliverable = `i.callback = 'due' AND i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND NOT i.suspended AND i.deadline > ?`
+// deliverable is what of the instructions i the outbox may hand out at a service
+// time: nothing that was taken back, taken up or has expired.
+const deliverable = `i.callback = 'due' AND i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND NOT i.suspended AND +i.deadline > ?`
 
 // claimedRow is an instruction with where it goes.
 type claimedRow struct {

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jmoiron/sqlx"
 )
@@ -17,6 +19,7 @@ type pool struct {
 	// options is how its transactions begin.
 	options *sql.TxOptions
 
+	closed   atomic.Bool
 	mu       sync.RWMutex
 	compiled map[string]string     // by the text of the statement
 	prepared map[string]*sqlx.Stmt // likewise
@@ -31,6 +34,9 @@ func newPool(db *sqlx.DB, d *dialect, options *sql.TxOptions) *pool {
 // are prepared before: within a transaction that would take a second
 // connection, of which there may be none.
 func (p *pool) begin(ctx context.Context) (*conn, error) {
+	if p.closed.Load() {
+		return nil, errClosed
+	}
 	if err := p.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -93,15 +99,19 @@ func (p *pool) statement(text string, cols columns) (*sqlx.Stmt, string, error) 
 	return nil, compiled, nil
 }
 
+// close ends all connections. That a database which is away does not take the
+// farewell is no error.
 func (p *pool) close() error {
+	p.closed.Store(true)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var errs []error
+	errs := make([]error, 0, len(p.prepared)+1)
 	for _, stmt := range p.prepared {
 		errs = append(errs, stmt.Close())
 	}
 	clear(p.prepared)
-	return errors.Join(append(errs, p.db.Close())...)
+	errs = append(errs, p.db.Close())
+	return errors.Join(slices.DeleteFunc(errs, unusable)...)
 }
 
 // conn is one transaction at work.

@@ -155,11 +155,11 @@ type Unreachable struct {
 }
 
 func (c Unreachable) apply(w *world) error {
-	r := w.Find(c.RolloutID)
-	if r == nil {
-		return nil
-	}
 	wave := 0
+	r := w.Find(c.RolloutID) // nil once it has ended; what could not be told is news all the same
+	if r == nil {
+		r = &Rollout{}
+	}
 	v, m := r.member(c.OccurrenceID)
 	if m != nil && m.InstructionID == c.InstructionID {
 		if !m.AcknowledgedAt.IsZero() || m.Status == MemberReached {

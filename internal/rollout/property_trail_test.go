@@ -210,9 +210,12 @@ func (w *watch) passes(t *trail, r *rollout.Rollout, e rollout.Event) {
 		t.settled[e.Wave] = e.At
 	}
 	there := t.started[e.Wave]
-	present, healthy := 0, 0
+	present, healthy, joined := 0, 0, 0
 	for _, m := range v.Members {
 		was, counts := there[m.OccurrenceID]
+		if !counts && m.Status != rollout.MemberSkipped {
+			joined++
+		}
 		if !counts || m.Status == rollout.MemberSkipped {
 			continue
 		}
@@ -228,7 +231,7 @@ func (w *watch) passes(t *trail, r *rollout.Rollout, e rollout.Event) {
 			healthy++
 		}
 	}
-	if need := min(v.MinHealthy.Up(present), present); present == 0 || healthy < need {
+	if need := min(v.MinHealthy.Up(present), present); present+joined == 0 || healthy < need {
 		w.fatalf("S20: the gate of wave %d of %s opened with %d of %d healthy, want %d\n%+v", e.Wave, r.ID, healthy, present, need, v)
 	}
 }

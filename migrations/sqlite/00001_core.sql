@@ -152,7 +152,7 @@ CREATE TABLE loose_stops (
 -- Instructions, and at the same time the outbox of those that go by callback.
 -- Pending is what is neither acknowledged nor withdrawn nor suspended, with its
 -- deadline ahead (rule 7.2). callback says what the outbox makes of it: '' no
--- callback address, 'due', or how it ended: 'delivered', 'gone', 'gave_up'.
+-- callback address, 'due', or how it ended: 'delivered', 'gone', 'gave_up', 'expired'.
 -- visible_at is when it is due, and the end of its lease once it is claimed; fence
 -- grows with each claim, attempt with each try. failure is why the last try failed
 -- and failed_url where; unreported: the core has still to hear of that;
@@ -190,7 +190,6 @@ CREATE INDEX instructions_due ON instructions (force DESC, visible_at)
 CREATE INDEX instructions_undelivered ON instructions (deadline)
     WHERE callback <> '' AND callback <> 'delivered' AND NOT undeliverable AND acknowledged_at = 0 AND withdrawn_at = 0;
 CREATE INDEX instructions_unreported ON instructions (agent_id) WHERE unreported;
-CREATE INDEX instructions_rollout ON instructions (rollout_id);
 CREATE INDEX instructions_deadline ON instructions (deadline);
 
 -- Every try of a callback (promise 4).
@@ -221,7 +220,7 @@ CREATE TABLE events (
     hash          TEXT NOT NULL,
     PRIMARY KEY (agent_id, seq)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX events_rollout ON events (agent_id, rollout_id, seq) WHERE rollout_id <> '';
+CREATE INDEX events_rollout ON events (rollout_id, seq) WHERE rollout_id <> '';
 
 -- Incidents (9.2). kept: its cause persists, so that none of the same key may
 -- open, though an operator may have resolved it.
