@@ -48,10 +48,14 @@ func badPaths() []bad {
 	for _, id := range []string{"%20", "a%20b", "%00", "%0A", "%FF", strings.Repeat("a", 257)} {
 		all = append(all,
 			invalid("the rollout "+shortened(id), "/v1/rollouts/"+id, "/path/rollout_id"),
-			bad{name: "the incident " + shortened(id), method: "POST", target: "/v1/incidents/" + id + "/resolve", body: `{"reason":"r"}`, status: 422,
-				code: api.ErrorCodeValidationFailed, at: "/path/incident_id"},
-			bad{name: "the instruction " + shortened(id), method: "POST", target: registrations + "/instructions/" + id + "/acknowledgement", body: `{"boot_id":"b"}`,
-				status: 422, code: api.ErrorCodeValidationFailed, at: "/path/instruction_id"})
+			bad{
+				name: "the incident " + shortened(id), method: "POST", target: "/v1/incidents/" + id + "/resolve", body: `{"reason":"r"}`, status: 422,
+				code: api.ErrorCodeValidationFailed, at: "/path/incident_id",
+			},
+			bad{
+				name: "the instruction " + shortened(id), method: "POST", target: registrations + "/instructions/" + id + "/acknowledgement", body: `{"boot_id":"b"}`,
+				status: 422, code: api.ErrorCodeValidationFailed, at: "/path/instruction_id",
+			})
 	}
 	all = append(all, invalid("no agent at all", "/v1/agents//occurrences", "/path/agent_id"))
 	return append(all, badContent()...)
@@ -62,25 +66,37 @@ func badContent() []bad {
 	large := `{"reason":"` + strings.Repeat("x", 64<<10-12) + `"}` // a byte more than 64 KiB
 	var all []bad
 	for _, op := range []struct{ method, target string }{
-		{"POST", shutdowns}, {"PUT", "/v1/agents/scout"}, {"PUT", registrations}, {"POST", heartbeats}, {"POST", wakeups}, {"POST", decisions},
-		{"POST", "/v1/rollouts/{rolling}/abort"}, {"POST", "/v1/emergency/shutdown"},
+		{"POST", shutdowns},
+		{"PUT", "/v1/agents/scout"},
+		{"PUT", registrations},
+		{"POST", heartbeats},
+		{"POST", wakeups},
+		{"POST", decisions},
+		{"POST", "/v1/rollouts/{rolling}/abort"},
+		{"POST", "/v1/emergency/shutdown"},
 	} {
 		all = append(all,
 			bad{name: "64 KiB and a byte to " + op.target, method: op.method, target: op.target, body: large, status: 413, code: api.ErrorCodeBodyTooLarge},
-			bad{name: "no content type to " + op.target, method: op.method, target: op.target, body: `{"reason":"r"}`, headers: []string{"Content-Type: "}, status: 415,
-				code: api.ErrorCodeUnsupportedMediaType})
+			bad{
+				name: "no content type to " + op.target, method: op.method, target: op.target, body: `{"reason":"r"}`, headers: []string{"Content-Type: "}, status: 415,
+				code: api.ErrorCodeUnsupportedMediaType,
+			})
 	}
 	for _, content := range []string{
 		"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/json", "application/jsonp", "application/ld+json",
 		"application/problem+json", "application/*", "json", "application/json; charset=latin1", "application/json; charset=utf-16", "application/json, text/plain",
 		"application/json;;charset", "\"application/json\"",
 	} {
-		all = append(all, bad{name: "content of type " + content, method: "POST", target: shutdowns, body: `{"reason":"r"}`, headers: []string{"Content-Type: " + content},
-			status: 415, code: api.ErrorCodeUnsupportedMediaType})
+		all = append(all, bad{
+			name: "content of type " + content, method: "POST", target: shutdowns, body: `{"reason":"r"}`, headers: []string{"Content-Type: " + content},
+			status: 415, code: api.ErrorCodeUnsupportedMediaType,
+		})
 	}
 	return append(all,
-		bad{name: "content that is compressed", method: "POST", target: shutdowns, body: `{"reason":"r"}`, headers: []string{"Content-Encoding: gzip"}, status: 415,
-			code: api.ErrorCodeUnsupportedMediaType},
+		bad{
+			name: "content that is compressed", method: "POST", target: shutdowns, body: `{"reason":"r"}`, headers: []string{"Content-Encoding: gzip"}, status: 415,
+			code: api.ErrorCodeUnsupportedMediaType,
+		},
 		bad{name: "64 KiB and a byte of space", method: "PUT", target: "/v1/agents/scout", body: "{}" + strings.Repeat(" ", 64<<10-1), status: 413, code: api.ErrorCodeBodyTooLarge},
 	)
 }
@@ -137,9 +153,13 @@ func badAccess() []bad {
 	add(503, api.ErrorCodeUnavailable, by("away"), "GET", "/v1/agents", "")
 	add(503, api.ErrorCodeUnavailable, by("away"), "POST", shutdowns, reason)
 	return append(all,
-		bad{name: "a signed command without a key that is known", method: "POST", target: "/v1/emergency/shutdown", headers: []string{"Authorization: "},
-			body: `{"command_id":"c","command_type":"SHUTDOWN_NOW"}`, status: 403, code: api.ErrorCodeForbidden},
-		bad{name: "a page of another origin", method: "POST", target: shutdowns, body: reason, headers: []string{"Sec-Fetch-Site: cross-site"}, status: 403,
-			code: api.ErrorCodeForbidden},
+		bad{
+			name: "a signed command without a key that is known", method: "POST", target: "/v1/emergency/shutdown", headers: []string{"Authorization: "},
+			body: `{"command_id":"c","command_type":"SHUTDOWN_NOW"}`, status: 403, code: api.ErrorCodeForbidden,
+		},
+		bad{
+			name: "a page of another origin", method: "POST", target: shutdowns, body: reason, headers: []string{"Sec-Fetch-Site: cross-site"}, status: 403,
+			code: api.ErrorCodeForbidden,
+		},
 	)
 }

@@ -63,8 +63,10 @@ func badParameters() []bad {
 		invalid("within less than nothing", "/v1/agents/scout/shared-tasks/shutdown?within=-24h", "/query/within"),
 		invalid("within a day, in words", "/v1/agents/scout/shared-tasks/shutdown?within=1d", "/query/within"),
 		invalid("a rollout with a parameter", "/v1/rollouts/{deciding}?verbose=1", "/query/verbose"),
-		bad{name: "a leave of a boot that is none", method: "DELETE", target: "/v1/agents/scout/occurrences/default?boot_id=a%20b", status: 422,
-			code: api.ErrorCodeValidationFailed, at: "/query/boot_id"},
+		bad{
+			name: "a leave of a boot that is none", method: "DELETE", target: "/v1/agents/scout/occurrences/default?boot_id=a%20b", status: 422,
+			code: api.ErrorCodeValidationFailed, at: "/query/boot_id",
+		},
 	)
 }
 

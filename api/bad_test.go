@@ -7,6 +7,7 @@ import (
 
 	"github.com/cirisai/orchestrator/api"
 	"github.com/cirisai/orchestrator/internal/discovery"
+	"github.com/cirisai/orchestrator/internal/memstore"
 )
 
 // bad is a request that is refused. What stands in braces in its target and body is
@@ -19,8 +20,6 @@ type bad struct {
 	status         int
 	code           api.ErrorCode
 	at             string // the pointers of what is wrong, in their order
-	// counts: that it was refused is counted, so something changes (rule 2.5).
-	counts bool
 }
 
 // stage is a house in which every refusal can be met.
@@ -86,10 +85,13 @@ func badRequests() []bad {
 func TestBadRequests(t *testing.T) {
 	overStores(t, func(t *testing.T, open opener) {
 		s := newStage(t, open)
-		all := badRequests()
-		before := s.dump()
+		look := s.dump
+		if _, inMemory := s.store.(*memstore.Store); !inMemory {
+			look = s.glance // and a dump before and after all of them
+		}
+		begin, before := s.dump(), look()
 		names := map[string]bool{}
-		for _, b := range all {
+		for _, b := range badRequests() {
 			if names[b.name] {
 				t.Errorf("two requests are called %q", b.name)
 			}
@@ -97,15 +99,34 @@ func TestBadRequests(t *testing.T) {
 			t.Run(b.name, func(t *testing.T) {
 				s.t = t
 				s.refuses(b)
-				after := s.dump()
-				if after != before && !b.counts {
+				after := look()
+				if after != before {
 					t.Errorf("it was refused, and something changed:\n%s", changed(before, after))
 				}
 				before = after
 			})
 		}
-		if len(all) < 200 {
-			t.Errorf("only %d bad requests were sent", len(all))
+		s.t = t
+		if end := s.dump(); end != begin {
+			t.Errorf("they were refused, and something changed:\n%s", changed(begin, end))
+		}
+		if len(names) < 800 {
+			t.Errorf("only %d bad requests were sent", len(names))
+		}
+	})
+}
+
+// Rule 2.5: what a replaced boot sends is refused; that is counted, and the third
+// time within a minute it is an incident.
+func TestReplacedBoots(t *testing.T) {
+	overStores(t, func(t *testing.T, open opener) {
+		s := newStage(t, open)
+		for i, b := range replaced() {
+			s.refuses(b)
+			w := s.want(200, "GET", "/v1/incidents?agent_id=scout", "")
+			if open := len(got[api.IncidentList](s.house, w).Incidents); (open == 1) != (i >= 2) {
+				t.Errorf("%s: %d incidents", b.name, open)
+			}
 		}
 	})
 }

@@ -12,15 +12,29 @@ import (
 // can be compared.
 func (h *house) dump() string {
 	h.t.Helper()
+	return h.written(writeAgent)
+}
+
+// glance is a dump that is made in a moment: of agents it has how many occurrences
+// they have, and where their trails end.
+func (h *house) glance() string {
+	h.t.Helper()
+	return h.written(writeHead)
+}
+
+func (h *house) written(agent func(lines []string, tx engine.ReadTx, id string) ([]string, error)) string {
+	h.t.Helper()
 	var lines []string
 	err := h.store.View(h.t.Context(), func(tx engine.ReadTx) error {
-		lines = nil
 		agents, err := tx.Agents("", 0)
 		if err != nil {
 			return err
 		}
+		if lines, err = write(nil, agents); err != nil {
+			return err
+		}
 		for _, a := range agents {
-			if lines, err = writeAgent(lines, tx, a.AgentID); err != nil {
+			if lines, err = agent(lines, tx, a.AgentID); err != nil {
 				return err
 			}
 		}
@@ -65,12 +79,20 @@ func writeAgent(lines []string, tx engine.ReadTx, id string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	state.SteppedAt, state.WakeAt = time.Time{}, time.Time{} // when it was looked at last, and will be
+	if lines, err = write(lines, state, fleet.All()); err != nil {
+		return nil, err
+	}
+	return writeHead(lines, tx, id)
+}
+
+// writeHead writes the end of an agent's trail.
+func writeHead(lines []string, tx engine.ReadTx, id string) ([]string, error) {
 	head, err := tx.EventHead(id)
 	if err != nil {
 		return nil, err
 	}
-	state.SteppedAt, state.WakeAt = time.Time{}, time.Time{} // when it was looked at last, and will be
-	return write(lines, state, fleet.All(), head)
+	return write(lines, head)
 }
 
 // writeRollouts writes all rollouts; their members are no part of a wave's JSON.

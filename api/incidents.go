@@ -53,8 +53,10 @@ func (ops *Operations) ResolveIncident(ctx context.Context, request ResolveIncid
 	if err != nil {
 		return nil, err
 	}
-	i, err := ops.service.ResolveIncident(ctx, rollout.ResolveIncident{IncidentID: request.IncidentID, Reason: request.Body.Reason,
-		Actor: principal(ctx).Actor()}, once.engine())
+	i, err := ops.service.ResolveIncident(ctx, rollout.ResolveIncident{
+		IncidentID: request.IncidentID, Reason: request.Body.Reason,
+		Actor: principal(ctx).Actor(),
+	}, once.engine())
 	switch {
 	case err != nil:
 		return nil, err

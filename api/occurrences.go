@@ -37,8 +37,10 @@ func (ops *Operations) RegisterOccurrence(ctx context.Context, request RegisterO
 // life and no more (rule 10.9).
 func (ops *Operations) Heartbeat(ctx context.Context, request HeartbeatRequestObject) (HeartbeatResponseObject, error) {
 	b := request.Body
-	hb := discovery.Heartbeat{Boot: b.BootID, Sequence: b.Sequence, State: discovery.State(b.State), Version: or(b.Version, ""),
-		Detail: or(b.Detail, ""), Echo: wallOf(b.Echo)}
+	hb := discovery.Heartbeat{
+		Boot: b.BootID, Sequence: b.Sequence, State: discovery.State(b.State), Version: or(b.Version, ""),
+		Detail: or(b.Detail, ""), Echo: wallOf(b.Echo),
+	}
 	if b.Incidents != nil {
 		hb.Critical, hb.High = or(b.Incidents.Critical, 0), or(b.Incidents.High, 0)
 	}
@@ -74,8 +76,10 @@ func (ops *Operations) AcknowledgeInstruction(ctx context.Context, request Ackno
 	if err != nil {
 		return nil, err
 	}
-	return AcknowledgeInstruction200JSONResponse{Body: Acknowledgement{InstructionID: request.InstructionID,
-		AcknowledgedAt: wire.Time(a.At), ServerTime: wire.Time(a.ServerTime)}}, nil
+	return AcknowledgeInstruction200JSONResponse{Body: Acknowledgement{
+		InstructionID:  request.InstructionID,
+		AcknowledgedAt: wire.Time(a.At), ServerTime: wire.Time(a.ServerTime),
+	}}, nil
 }
 
 // GetOccurrence reads one occurrence.

@@ -123,7 +123,9 @@ func TestDatabaseAway(t *testing.T) {
 		return
 	}
 	t.Run("postgres", func(t *testing.T) {
-		h := newHouse(t, func(t *testing.T, clock func() time.Time) engine.Store { return openDatabase(t, server.NewDatabase(t), clock) })
+		h := newHouse(t, func(t *testing.T, clock func() time.Time) engine.Store {
+			return openDatabase(t, server.NewDatabase(t), clock)
+		})
 		h.comesBack(t, server.Kill, func() {
 			if err := server.Restart(t.Context()); err != nil {
 				t.Fatal(err)

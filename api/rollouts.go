@@ -43,8 +43,10 @@ func (ops *Operations) ask(ctx context.Context, agentID, occurrence, boot string
 	if err != nil {
 		return nil, err
 	}
-	shown := WakeupAnswer{Directive: Directive(a.Directive), Reason: a.Reason, RolloutID: orNil(a.RolloutID), Message: orNil(a.Message),
-		AskAgainAfter: orNil(wire.Duration(a.AskAgain))}
+	shown := WakeupAnswer{
+		Directive: Directive(a.Directive), Reason: a.Reason, RolloutID: orNil(a.RolloutID), Message: orNil(a.Message),
+		AskAgainAfter: orNil(wire.Duration(a.AskAgain)),
+	}
 	if a.Claim != nil {
 		shown.Claim = &Claim{Token: a.Claim.Token, ExpiresAt: times{a.Clock}.at(a.Claim.ExpiresAt)}
 	}
@@ -141,8 +143,10 @@ func (ops *Operations) ClaimDecision(ctx context.Context, request ClaimDecisionR
 	if err != nil {
 		return nil, err
 	}
-	return ClaimDecision200JSONResponse{Body: ClaimAnswer{Message: a.Message,
-		Claim: Claim{Token: a.Claim.Token, ExpiresAt: times{a.Clock}.at(a.Claim.ExpiresAt)}}}, nil
+	return ClaimDecision200JSONResponse{Body: ClaimAnswer{
+		Message: a.Message,
+		Claim:   Claim{Token: a.Claim.Token, ExpiresAt: times{a.Clock}.at(a.Claim.ExpiresAt)},
+	}}, nil
 }
 
 // authorizeFor checks a right for the agent of a rollout.
@@ -158,8 +162,10 @@ func (ops *Operations) authorizeFor(ctx context.Context, right Right, rolloutID,
 func (ops *Operations) DecideRollout(ctx context.Context, request DecideRolloutRequestObject) (DecideRolloutResponseObject, error) {
 	b := request.Body
 	occurrence := or(b.OccurrenceID, "")
-	c := rollout.GiveVerdict{RolloutID: request.RolloutID, OccurrenceID: occurrence, Token: or(b.ClaimToken, or(b.InstructionID, "")),
-		Verdict: rollout.Verdict(b.Verdict), Reasoning: b.Reasoning, UntilWall: wallOf(b.Until)}
+	c := rollout.GiveVerdict{
+		RolloutID: request.RolloutID, OccurrenceID: occurrence, Token: or(b.ClaimToken, or(b.InstructionID, "")),
+		Verdict: rollout.Verdict(b.Verdict), Reasoning: b.Reasoning, UntilWall: wallOf(b.Until),
+	}
 	var once *once
 	if occurrence == "" {
 		var err error

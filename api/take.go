@@ -54,8 +54,10 @@ func showPlan(groups []rollout.Group) *Plan {
 	for _, g := range groups {
 		delay, timeout, stable := wire.Duration(g.Delay), wire.Duration(g.Timeout), wire.Duration(g.StableFor)
 		unclean, fails, healthy := g.AllowUnclean, OnFailure(g.OnFailure), showAmount(g.MinHealthy)
-		w := WavePlan{Group: g.Name, Delay: &delay, Timeout: &timeout, StableFor: &stable, AllowUnclean: &unclean, OnFailure: &fails,
-			MinHealthy: &healthy, MaxFailed: showAmountOrNil(g.MaxFailed), MaxConcurrent: showAmountOrNil(g.MaxConcurrent)}
+		w := WavePlan{
+			Group: g.Name, Delay: &delay, Timeout: &timeout, StableFor: &stable, AllowUnclean: &unclean, OnFailure: &fails,
+			MinHealthy: &healthy, MaxFailed: showAmountOrNil(g.MaxFailed), MaxConcurrent: showAmountOrNil(g.MaxConcurrent),
+		}
 		switch g.Size.Kind {
 		case rollout.SizeCount:
 			w.Count = &g.Size.N

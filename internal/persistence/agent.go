@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 
@@ -14,8 +15,17 @@ func (r *reader) Agent(agentID string) (rollout.State, discovery.Fleet, error) {
 	if err != nil {
 		return rollout.State{}, discovery.Fleet{}, err
 	}
-	state, fleet, _, err := r.load(row)
-	return state, fleet, err
+	m, occurrences, err := r.recall(row)
+	if err != nil {
+		return rollout.State{}, discovery.Fleet{}, err
+	}
+	if occurrences == nil {
+		if m, occurrences, err = r.load(row); err != nil {
+			return rollout.State{}, discovery.Fleet{}, err
+		}
+		r.store.memory.keep(agentID, m, true)
+	}
+	return r.show(row, m, occurrences)
 }
 
 // Agent implements engine.ReadTx; for the locked agent from the row that is
@@ -24,41 +34,97 @@ func (t *tx) Agent(agentID string) (rollout.State, discovery.Fleet, error) {
 	if agentID != t.agentID {
 		return t.reader.Agent(agentID)
 	}
-	state, fleet, stored, err := t.load(t.row)
-	if err != nil {
-		return state, fleet, err
+	var (
+		m           *remembered
+		occurrences []discovery.Occurrence
+		err         error
+	)
+	if !t.wrote {
+		if m, occurrences, err = t.recall(t.row); err != nil {
+			return rollout.State{}, discovery.Fleet{}, err
+		}
 	}
-	for _, s := range stored {
+	if occurrences == nil {
+		if m, occurrences, err = t.load(t.row); err != nil {
+			return rollout.State{}, discovery.Fleet{}, err
+		}
+		if !t.wrote {
+			t.store.memory.keep(agentID, m, false)
+		}
+	}
+	if !t.wrote {
+		t.next = m
+	}
+	for _, s := range m.rollouts {
 		t.know(s)
 	}
-	return state, fleet, nil
+	return t.show(t.row, m, occurrences)
+}
+
+// show is an agent as it is handed out.
+func (r *reader) show(row agentRow, m *remembered, occurrences []discovery.Occurrence) (rollout.State, discovery.Fleet, error) {
+	state, err := row.state()
+	if err == nil {
+		state, err = m.state(state)
+	}
+	if err != nil {
+		return rollout.State{}, discovery.Fleet{}, err
+	}
+	return state, discovery.NewFleet(r.moment.settings.Timing(), occurrences), nil
+}
+
+// recall finds what is remembered of an agent, and its occurrences as they are
+// now; nil when it has to be read.
+func (r *reader) recall(row agentRow) (*remembered, []discovery.Occurrence, error) {
+	m := r.store.memory.of(row.AgentID, row.Version)
+	if m == nil {
+		return nil, nil, nil
+	}
+	occurrences := make([]discovery.Occurrence, 0, len(m.occurrences))
+	same := true
+	err := r.each(func(rows *sql.Rows) error {
+		var (
+			id             string
+			sequence, sign int64
+		)
+		if err := rows.Scan(&id, &sequence, &sign); err != nil {
+			return err
+		}
+		n := len(occurrences)
+		if same = same && n < len(m.occurrences) && m.occurrences[n].ID == id; same {
+			o := copyOf(m.occurrences[n])
+			o.Sequence, o.LastSign = sequence, instant(sign)
+			occurrences = append(occurrences, o)
+		}
+		return nil
+	}, r.lockedIfCareful(`SELECT occurrence_id, sequence, last_sign FROM occurrences WHERE agent_id = ? ORDER BY occurrence_id`), row.AgentID)
+	if err != nil || !same || len(occurrences) != len(m.occurrences) {
+		return nil, nil, err
+	}
+	return m, occurrences, nil
 }
 
 // load reads all that belongs to an agent's row.
-func (r *reader) load(row agentRow) (rollout.State, discovery.Fleet, []*storedRollout, error) {
-	state, err := row.state()
-	if err != nil {
-		return rollout.State{}, discovery.Fleet{}, nil, err
+func (r *reader) load(row agentRow) (*remembered, []discovery.Occurrence, error) {
+	m := &remembered{version: row.Version}
+	var err error
+	if m.occurrences, m.notes, err = r.fleet(row.AgentID); err != nil {
+		return nil, nil, err
 	}
-	occurrences, notes, err := r.fleet(row.AgentID)
-	if err != nil {
-		return rollout.State{}, discovery.Fleet{}, nil, err
+	if m.rollouts, err = r.unfinished(row.AgentID); err != nil {
+		return nil, nil, err
 	}
-	state.Notes = notes
-	stored, err := r.unfinished(row.AgentID)
-	if err != nil {
-		return rollout.State{}, discovery.Fleet{}, nil, err
+	if m.loose, err = r.loose(row.AgentID); err != nil {
+		return nil, nil, err
 	}
-	for _, s := range stored {
-		state.Rollouts = append(state.Rollouts, s.rollout)
+	if m.incidents, err = r.keptIncidents(row.AgentID); err != nil {
+		return nil, nil, err
 	}
-	if state.Loose, err = r.loose(row.AgentID); err != nil {
-		return rollout.State{}, discovery.Fleet{}, nil, err
+	occurrences := make([]discovery.Occurrence, len(m.occurrences))
+	for i := range occurrences {
+		occurrences[i] = copyOf(m.occurrences[i])
 	}
-	if state.Incidents, err = r.keptIncidents(row.AgentID); err != nil {
-		return rollout.State{}, discovery.Fleet{}, nil, err
-	}
-	return state, discovery.NewFleet(r.moment.settings.Timing(), occurrences), stored, nil
+	return m, occurrences, nil
 }
 
 // loose reads an agent's stops outside any wave.
@@ -72,9 +138,9 @@ func (c *conn) loose(agentID string) (map[string]rollout.LooseStop, error) {
 	}
 	all := make(map[string]rollout.LooseStop, len(rows))
 	for _, row := range rows {
-		var l rollout.LooseStop
-		if err := json.Unmarshal([]byte(row.Doc), &l); err != nil {
-			return nil, fmt.Errorf("loose stop of %s: %w", row.ID, err)
+		l, err := readLoose(row.ID, row.Doc)
+		if err != nil {
+			return nil, err
 		}
 		all[row.ID] = l
 	}
@@ -92,11 +158,25 @@ func (c *conn) keptIncidents(agentID string) (map[string]rollout.Incident, error
 	}
 	all := make(map[string]rollout.Incident, len(rows))
 	for _, row := range rows {
-		var i rollout.Incident
-		if err := json.Unmarshal([]byte(row.Doc), &i); err != nil {
-			return nil, fmt.Errorf("incident %s: %w", row.Key, err)
+		i, err := readIncident(row.Key, row.Doc)
+		if err != nil {
+			return nil, err
 		}
 		all[row.Key] = i
 	}
 	return all, nil
+}
+
+func readLoose(occurrenceID, doc string) (l rollout.LooseStop, err error) {
+	if err = json.Unmarshal([]byte(doc), &l); err != nil {
+		err = fmt.Errorf("loose stop of %s: %w", occurrenceID, err)
+	}
+	return l, err
+}
+
+func readIncident(key, doc string) (i rollout.Incident, err error) {
+	if err = json.Unmarshal([]byte(doc), &i); err != nil {
+		err = fmt.Errorf("incident %s: %w", key, err)
+	}
+	return i, err
 }

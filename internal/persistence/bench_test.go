@@ -114,8 +114,10 @@ func changeStates(tx engine.Tx, sequence int64, n int) error {
 		o.Sequence, o.LastSign, o.StateSince = sequence, tx.Now(), tx.Now()
 		o.State = []discovery.State{discovery.Work, discovery.Play}[sequence%2]
 		changed[i] = o
-		eff.Events = append(eff.Events, rollout.Event{Type: "occurrence.state", OccurrenceID: o.ID, Actor: "occurrence:" + o.ID, At: tx.Now(),
-			Data: map[string]any{"from": "work", "to": "play"}})
+		eff.Events = append(eff.Events, rollout.Event{
+			Type: "occurrence.state", OccurrenceID: o.ID, Actor: "occurrence:" + o.ID, At: tx.Now(),
+			Data: map[string]any{"from": "work", "to": "play"},
+		})
 		if i < 4 {
 			after.Notes[o.ID] = rollout.Note{Boot: o.Boot, Watched: sequence%2 == 0, WaitUntil: tx.Now()}
 		}
@@ -145,8 +147,10 @@ func big(tb testing.TB, s *persistence.Store, n int) {
 			if i < size*3/10 {
 				v = &r.Waves[1]
 			}
-			v.Members = append(v.Members, rollout.Member{OccurrenceID: occurrenceID(i), Status: rollout.MemberPending, Counts: true,
-				SeenBoot: "boot-" + occurrenceID(i), SeenSequence: 17})
+			v.Members = append(v.Members, rollout.Member{
+				OccurrenceID: occurrenceID(i), Status: rollout.MemberPending, Counts: true,
+				SeenBoot: "boot-" + occurrenceID(i), SeenSequence: 17,
+			})
 		}
 		after.Rollouts = []rollout.Rollout{r}
 		return tx.Commit(before, after, rollout.Effects{})
@@ -176,12 +180,16 @@ func tell(tb testing.TB, s *persistence.Store, n int) {
 			m.Status, m.Told, m.Boot, m.Tries = rollout.MemberInstructed, true, m.SeenBoot, n
 			m.InstructionID = fmt.Sprintf("ro_big~3~%s~%d", m.OccurrenceID, n)
 			m.InstructedAt, m.Deadline = tx.Now(), tx.Now().Add(5*time.Minute)
-			eff.Instruct = append(eff.Instruct, rollout.Instruction{ID: m.InstructionID, Type: rollout.Stop, OccurrenceID: m.OccurrenceID, Boot: m.Boot,
+			eff.Instruct = append(eff.Instruct, rollout.Instruction{
+				ID: m.InstructionID, Type: rollout.Stop, OccurrenceID: m.OccurrenceID, Boot: m.Boot,
 				RolloutID: "ro_big", Wave: 3, Group: "general", IssuedAt: tx.Now(), Deadline: m.Deadline, Reason: "upgrade of all hosts",
-				Peers: []rollout.PeerResult{{Wave: 1, Group: "explorer", Total: 1, Reached: 1}, {Wave: 2, Group: "early_adopter", Total: 3000, Reached: 3000}}})
+				Peers: []rollout.PeerResult{{Wave: 1, Group: "explorer", Total: 1, Reached: 1}, {Wave: 2, Group: "early_adopter", Total: 3000, Reached: 3000}},
+			})
 			eff.Withdraw = append(eff.Withdraw, rollout.Withdrawal{RolloutID: "ro_big", OccurrenceID: m.OccurrenceID})
-			eff.Events = append(eff.Events, rollout.Event{Type: "instruction.stop", RolloutID: "ro_big", Wave: 3, OccurrenceID: m.OccurrenceID, At: tx.Now(),
-				Data: map[string]any{"instruction_id": m.InstructionID, "boot_id": m.Boot}})
+			eff.Events = append(eff.Events, rollout.Event{
+				Type: "instruction.stop", RolloutID: "ro_big", Wave: 3, OccurrenceID: m.OccurrenceID, At: tx.Now(),
+				Data: map[string]any{"instruction_id": m.InstructionID, "boot_id": m.Boot},
+			})
 		}
 		return tx.Commit(before, after, eff)
 	})

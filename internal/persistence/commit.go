@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/cirisai/orchestrator/internal/rollout"
 )
@@ -12,9 +13,10 @@ func (t *tx) Commit(before, after rollout.State, eff rollout.Effects) error {
 	if after.AgentID != t.agentID {
 		return fmt.Errorf("the state of agent %q, but agent %q is locked", after.AgentID, t.agentID)
 	}
+	t.wrote = true
 	old, made := acknowledgements(eff)
 	for _, write := range []func() error{
-		func() error { return t.saveRollouts(before, after) },
+		func() error { return t.saveRollouts(after.Rollouts) },
 		func() error { return t.saveNotes(before.Notes, after.Notes) },
 		func() error { return t.saveLoose(before.Loose, after.Loose) },
 		func() error { return t.saveIncidents(before.Incidents, after.Incidents, eff) },
@@ -92,19 +94,24 @@ var noteColumns = cols("agent_id text, occurrence_id text, note_boot text, stop_
 // so there must be one.
 func (t *tx) saveNotes(before, after map[string]rollout.Note) error {
 	rows := noteColumns.rows(0)
+	changed := map[string]rollout.Note{}
 	for id, n := range after {
 		if n != before[id] {
-			rows.add(t.agentID, id, n.Boot, n.StopBy, n.WokenBy, n.WaitUntil, n.Watched)
+			changed[id] = n
 		}
 	}
 	for id := range before {
 		if _, kept := after[id]; !kept {
-			rows.add(t.agentID, id, "", "", "", int64(0), false)
+			changed[id] = rollout.Note{}
 		}
 	}
-	if rows.n == 0 {
+	if len(changed) == 0 {
 		return nil
 	}
+	for id, n := range changed {
+		rows.add(t.agentID, id, n.Boot, n.StopBy, n.WokenBy, n.WaitUntil, n.Watched)
+	}
+	t.rememberNotes(changed)
 	n, err := t.exec(`UPDATE occurrences SET note_boot = r.note_boot, stop_by = r.stop_by, woken_by = r.woken_by, wait_until = r.wait_until,
 		watched = r.watched FROM {rows} WHERE occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id`, rows)
 	if err == nil && n != int64(rows.n) {
@@ -113,10 +120,27 @@ func (t *tx) saveNotes(before, after map[string]rollout.Note) error {
 	return err
 }
 
+// rememberNotes takes notes over as they would be read again.
+func (t *tx) rememberNotes(changed map[string]rollout.Note) {
+	if t.next == nil {
+		return
+	}
+	next := *t.next
+	next.notes = maps.Clone(next.notes)
+	for id, n := range changed {
+		n.WaitUntil = instant(micros(n.WaitUntil))
+		if next.notes[id] = n; n.Boot == "" {
+			delete(next.notes, id)
+		}
+	}
+	t.next = &next
+}
+
 var looseColumns = cols("occurrence_id text, doc text")
 
 func (t *tx) saveLoose(before, after map[string]rollout.LooseStop) error {
 	rows, gone := looseColumns.rows(0), idColumn.rows(0)
+	stored := map[string]rollout.LooseStop{}
 	for id, l := range after {
 		if was, known := before[id]; known && was == l {
 			continue
@@ -126,6 +150,9 @@ func (t *tx) saveLoose(before, after map[string]rollout.LooseStop) error {
 			return err
 		}
 		rows.add(id, doc)
+		if stored[id], err = readLoose(id, doc); err != nil {
+			return err
+		}
 	}
 	for id := range before {
 		if _, kept := after[id]; !kept {
@@ -137,70 +164,20 @@ func (t *tx) saveLoose(before, after map[string]rollout.LooseStop) error {
 			return err
 		}
 	}
-	if rows.n == 0 {
-		return nil
-	}
-	_, err := t.exec(`INSERT INTO loose_stops (agent_id, occurrence_id, doc) SELECT ?, r.occurrence_id, r.doc FROM {rows} WHERE true
-		ON CONFLICT (agent_id, occurrence_id) DO UPDATE SET doc = excluded.doc`, t.agentID, rows)
-	return err
-}
-
-var incidentColumns = cols("incident_id text, key text, kept boolean, opened_at bigint, resolved_at bigint, type text, doc text")
-
-// saveIncidents writes incidents that were opened or resolved, and which of them
-// are kept because their cause persists.
-func (t *tx) saveIncidents(before, after map[string]rollout.Incident, eff rollout.Effects) error {
-	type keptAs struct {
-		rollout.Incident
-		key  string
-		kept bool
-	}
-	var order []string
-	changed := map[string]keptAs{}
-	put := func(k keptAs) {
-		if _, known := changed[k.ID]; !known {
-			order = append(order, k.ID)
-		}
-		changed[k.ID] = k
-	}
-	for _, i := range eff.Opened {
-		put(keptAs{Incident: i})
-	}
-	for _, i := range eff.Resolved {
-		put(keptAs{Incident: i})
-	}
-	for _, key := range sortedKeys(before) {
-		was := before[key]
-		if is, kept := after[key]; (!kept || is.ID != was.ID) && changed[was.ID].ID == "" {
-			put(keptAs{Incident: was}) // its cause is gone; it was resolved long ago
+	if rows.n > 0 {
+		if _, err := t.exec(`INSERT INTO loose_stops (agent_id, occurrence_id, doc) SELECT ?, r.occurrence_id, r.doc FROM {rows} WHERE true
+			ON CONFLICT (agent_id, occurrence_id) DO UPDATE SET doc = excluded.doc`, t.agentID, rows); err != nil {
+			return err
 		}
 	}
-	for _, key := range sortedKeys(after) {
-		is := after[key]
-		if was, known := before[key]; !known || was != is || changed[is.ID].ID != "" {
-			put(keptAs{Incident: is, key: key, kept: true})
+	if t.next != nil && rows.n+gone.n > 0 {
+		next := *t.next
+		next.loose = maps.Clone(next.loose)
+		maps.Copy(next.loose, stored)
+		for _, id := range gone.texts[0] {
+			delete(next.loose, id)
 		}
+		t.next = &next
 	}
-	rows := incidentColumns.rows(len(order))
-	for _, kept := range []bool{false, true} { // what is kept no more makes room for what is
-		for _, id := range order {
-			k := changed[id]
-			if k.kept != kept {
-				continue
-			}
-			doc, err := document(k.Incident)
-			if err != nil {
-				return err
-			}
-			rows.add(k.ID, k.key, k.kept, k.OpenedAt, k.ResolvedAt, string(k.Type), doc)
-		}
-	}
-	if rows.n == 0 {
-		return nil
-	}
-	_, err := t.exec(`INSERT INTO incidents (incident_id, agent_id, key, kept, opened_at, resolved_at, type, doc)
-		SELECT r.incident_id, ?, r.key, r.kept, r.opened_at, r.resolved_at, r.type, r.doc FROM {rows} WHERE true
-		ON CONFLICT (incident_id) DO UPDATE SET key = excluded.key, kept = excluded.kept, opened_at = excluded.opened_at,
-			resolved_at = excluded.resolved_at, type = excluded.type, doc = excluded.doc`, t.agentID, rows)
-	return err
+	return nil
 }

@@ -25,21 +25,21 @@ var errConflict = errors.New("changed meanwhile")
 
 // Codes of PostgreSQL. See its manual, appendix A.
 const (
-	pgSerialization   = "40001"
-	pgDeadlock        = "40P01"
-	pgReadOnly        = "25006"
-	pgStandby         = "0A000" // what a standby says to BEGIN READ WRITE
-	pgIdleTimeout     = "25P03"
-	pgLockTimeout     = "55P03"
-	pgCancelled       = "57014" // statement_timeout, unless the caller's context ended
-	pgNoDatabase      = "3D000"
-	pgConnection      = "08"
-	pgResources       = "53" // disk full, too many connections, out of memory
-	pgIntervention    = "57"
-	pgSystem          = "58"
-	pgConfiguration   = "F0"
-	pgInternal        = "XX"
-	pgAuthorization   = "28"
+	pgSerialization = "40001"
+	pgDeadlock      = "40P01"
+	pgReadOnly      = "25006"
+	pgStandby       = "0A000" // what a standby says to BEGIN READ WRITE
+	pgIdleTimeout   = "25P03"
+	pgLockTimeout   = "55P03"
+	pgCancelled     = "57014" // statement_timeout, unless the caller's context ended
+	pgNoDatabase    = "3D000"
+	pgConnection    = "08"
+	pgResources     = "53" // disk full, too many connections, out of memory
+	pgIntervention  = "57"
+	pgSystem        = "58"
+	pgConfiguration = "F0"
+	pgInternal      = "XX"
+	pgAuthorization = "28"
 )
 
 // fail gives an error that leaves the store its form: the context's own errors

@@ -205,8 +205,10 @@ func scenario(tx engine.Tx, agentID string, round int) error {
 	}
 	var changed []discovery.Occurrence
 	for i := range size {
-		o := discovery.Occurrence{ID: fmt.Sprintf("o-%d", i), Boot: fmt.Sprintf("boot-%d", round), State: discovery.Work, LastSign: tx.Now(),
-			StateSince: tx.Now(), CallbackURL: "http://10.0.0.1"}
+		o := discovery.Occurrence{
+			ID: fmt.Sprintf("o-%d", i), Boot: fmt.Sprintf("boot-%d", round), State: discovery.Work, LastSign: tx.Now(),
+			StateSince: tx.Now(), CallbackURL: "http://10.0.0.1",
+		}
 		changed = append(changed, o)
 	}
 	moved := changed[0]
@@ -237,8 +239,10 @@ func scenario(tx engine.Tx, agentID string, round int) error {
 		last.Rollouts[0].Status, last.Rollouts[0].FinishedAt = rollout.Succeeded, tx.Now()
 		last.Rollouts[0].Waves = []rollout.Wave{{Members: after.Rollouts[len(after.Rollouts)-1].Waves[0].Members[1:]}}
 	}
-	return tx.Commit(after, last, rollout.Effects{Acknowledge: []string{fmt.Sprintf("%s~%d~1", agentID, round)}, Suspend: []string{"ro"},
-		Resume: []rollout.Extension{{RolloutID: "ro"}}, Withdraw: []rollout.Withdrawal{{RolloutID: "ro"}, {InstructionID: "none"}, {OccurrenceID: "o-2"}}})
+	return tx.Commit(after, last, rollout.Effects{
+		Acknowledge: []string{fmt.Sprintf("%s~%d~1", agentID, round)}, Suspend: []string{"ro"},
+		Resume: []rollout.Extension{{RolloutID: "ro"}}, Withdraw: []rollout.Withdrawal{{RolloutID: "ro"}, {InstructionID: "none"}, {OccurrenceID: "o-2"}},
+	})
 }
 
 func scenarioState(tx engine.Tx, before rollout.State, agentID string, round, size int) (rollout.State, rollout.Effects) {
@@ -255,8 +259,10 @@ func scenarioState(tx engine.Tx, before rollout.State, agentID string, round, si
 		incident := rollout.Incident{ID: fmt.Sprintf("inc-%s-%d-%d", agentID, round, i), Type: rollout.IncidentStraggler, OpenedAt: tx.Now()}
 		after.Incidents[fmt.Sprintf("%d/%s", round, id)] = incident
 		eff.Opened = append(eff.Opened, incident)
-		eff.Instruct = append(eff.Instruct, rollout.Instruction{ID: fmt.Sprintf("%s~%d~%d", agentID, round, i), RolloutID: r.ID, OccurrenceID: id,
-			Boot: fmt.Sprintf("boot-%d", round), IssuedAt: tx.Now(), Deadline: tx.Now().Add(time.Minute)})
+		eff.Instruct = append(eff.Instruct, rollout.Instruction{
+			ID: fmt.Sprintf("%s~%d~%d", agentID, round, i), RolloutID: r.ID, OccurrenceID: id,
+			Boot: fmt.Sprintf("boot-%d", round), IssuedAt: tx.Now(), Deadline: tx.Now().Add(time.Minute),
+		})
 		eff.Events = append(eff.Events, rollout.Event{Type: "test", RolloutID: r.ID, At: tx.Now()})
 	}
 	after.Rollouts = append(after.Rollouts[:len(after.Rollouts):len(after.Rollouts)], r)

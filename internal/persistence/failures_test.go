@@ -49,8 +49,10 @@ func (b *outbox) instruct() string {
 	b.made++
 	id := fmt.Sprintf("in_%d", b.made)
 	now := b.clock.Now()
-	b.commit(rollout.Effects{Instruct: []rollout.Instruction{{ID: id, Type: rollout.Stop, OccurrenceID: "o1", Boot: "b1", RolloutID: "ro_1", Wave: 1,
-		IssuedAt: now, Deadline: now.Add(time.Minute)}}})
+	b.commit(rollout.Effects{Instruct: []rollout.Instruction{{
+		ID: id, Type: rollout.Stop, OccurrenceID: "o1", Boot: "b1", RolloutID: "ro_1", Wave: 1,
+		IssuedAt: now, Deadline: now.Add(time.Minute),
+	}}})
 	return id
 }
 

@@ -77,9 +77,12 @@ func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurre
 			reroute.add(t.agentID, h.is.ID, h.is.Boot)
 		}
 	}
-	t.changed = true
+	t.changed, t.wrote = true, true
 	if err := t.writeOccurrences(fresh, known); err != nil {
 		return err
+	}
+	if t.next != nil {
+		t.next = t.next.heard(all)
 	}
 	if err := t.rememberBoots(boots); err != nil {
 		return err

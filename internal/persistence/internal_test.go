@@ -51,9 +51,11 @@ func TestCompile(t *testing.T) {
 	for _, c := range []struct{ text, sqlite, postgres string }{
 		{"SELECT ? FROM t WHERE a = ?", "SELECT ? FROM t WHERE a = ?", "SELECT $1 FROM t WHERE a = $2"},
 		{"SELECT {max}(?, ?) {lock}", "SELECT max(?, ?) ", "SELECT GREATEST($1, $2) FOR UPDATE"},
-		{"SELECT ?, r.a FROM {rows} WHERE c = ?",
+		{
+			"SELECT ?, r.a FROM {rows} WHERE c = ?",
 			"SELECT ?, r.a FROM (SELECT value->>0 AS a, value->>1 AS b FROM json_each(?)) AS r WHERE c = ?",
-			"SELECT $1, r.a FROM unnest($2::text[], $3::bigint[]) AS r(a, b) WHERE c = $4"},
+			"SELECT $1, r.a FROM unnest($2::text[], $3::bigint[]) AS r(a, b) WHERE c = $4",
+		},
 	} {
 		for d, want := range map[*dialect]string{sqliteDialect: c.sqlite, postgresDialect: c.postgres} {
 			got, err := d.compile(c.text, pairs)

@@ -129,7 +129,9 @@ func (r *reader) Rollouts(f engine.RolloutFilter) ([]rollout.Rollout, error) {
 	}
 	all := make([]rollout.Rollout, len(stored))
 	for i := range stored {
-		all[i] = stored[i].rollout
+		if all[i], err = stored[i].rollout(); err != nil {
+			return nil, err
+		}
 	}
 	return all, nil
 }

@@ -21,10 +21,6 @@ const selectFleet = `SELECT ` + occurrenceColumns + ` FROM occurrences WHERE age
 
 // fleet reads the occurrences of an agent, and what is remembered about them.
 func (c *conn) fleet(agentID string) ([]discovery.Occurrence, map[string]rollout.Note, error) {
-	query := selectFleet
-	if c.careful {
-		query += ` {lock}`
-	}
 	var all []discovery.Occurrence
 	notes := map[string]rollout.Note{}
 	err := c.each(func(rows *sql.Rows) error {
@@ -37,8 +33,17 @@ func (c *conn) fleet(agentID string) ([]discovery.Occurrence, map[string]rollout
 			notes[o.ID] = n
 		}
 		return nil
-	}, query, agentID)
+	}, c.lockedIfCareful(selectFleet), agentID)
 	return all, notes, err
+}
+
+// lockedIfCareful locks the rows of a query in a transaction that is run again
+// because they were changed under its hands.
+func (c *conn) lockedIfCareful(query string) string {
+	if c.careful {
+		return query + ` {lock}`
+	}
+	return query
 }
 
 // Occurrence implements engine.ReadTx.

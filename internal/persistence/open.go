@@ -44,6 +44,8 @@ type Store struct {
 	// move back, though the wall clock may do so between two beats.
 	highest atomic.Int64
 
+	memory memory
+
 	mu       sync.Mutex
 	silences []discovery.Silence // committed ones; only ever appended to
 }

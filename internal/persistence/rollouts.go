@@ -5,22 +5,42 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/rollout"
 )
 
-// storedRollout is a rollout as it is in the database: its document, and the
-// place of each member.
+// storedRollout is a rollout as it is in the database: its document, its members
+// by wave, and where their rows say that they are. It is never changed.
 type storedRollout struct {
-	rollout rollout.Rollout
-	doc     string
-	places  map[string]place
+	id     string
+	doc    string
+	waves  [][]rollout.Member
+	places map[string]place // by occurrence
+	moved  bool             // places is no longer that of the rollout before
 }
 
 // place is where a member's row says that it is.
 type place struct {
 	wave, position int64
+}
+
+// rollout makes a rollout that its reader may change.
+func (s *storedRollout) rollout() (rollout.Rollout, error) {
+	var r rollout.Rollout
+	if err := json.Unmarshal([]byte(s.doc), &r); err != nil {
+		return r, fmt.Errorf("rollout %s: %w", s.id, err)
+	}
+	if len(s.waves) > len(r.Waves) {
+		return r, fmt.Errorf("rollout %s has members in wave %d, and %d waves", s.id, len(s.waves), len(r.Waves))
+	}
+	for i := range s.waves {
+		if len(s.waves[i]) > 0 {
+			r.Waves[i].Members = slices.Clone(s.waves[i])
+		}
+	}
+	return r, nil
 }
 
 type rolloutRow struct {
@@ -60,17 +80,16 @@ func (r *reader) Rollout(id string) (rollout.Rollout, error) {
 	if err != nil {
 		return rollout.Rollout{}, err
 	}
-	return stored.rollout, nil
+	return stored.rollout()
 }
 
 // Rollout implements engine.ReadTx.
 func (t *tx) Rollout(id string) (rollout.Rollout, error) {
-	stored, err := t.storedRollout(id)
+	stored, err := t.stored(id)
 	if err != nil {
 		return rollout.Rollout{}, err
 	}
-	t.know(stored)
-	return stored.rollout, nil
+	return stored.rollout()
 }
 
 // AgentOf implements engine.ReadTx.
@@ -83,12 +102,25 @@ func (r *reader) AgentOf(rolloutID string) (string, error) {
 	return id, err
 }
 
-// know remembers what the database has of a rollout, for Commit.
+// stored gives what the database has of a rollout, reading it if need be.
+func (t *tx) stored(id string) (*storedRollout, error) {
+	if s, known := t.rollouts[id]; known {
+		return s, nil
+	}
+	s, err := t.storedRollout(id)
+	if err != nil {
+		return nil, err
+	}
+	t.know(s)
+	return s, nil
+}
+
+// know notes what the database has of a rollout, for Commit.
 func (t *tx) know(s *storedRollout) {
 	if t.rollouts == nil {
 		t.rollouts = map[string]*storedRollout{}
 	}
-	t.rollouts[s.rollout.ID] = s
+	t.rollouts[s.id] = s
 }
 
 // withMembers reads the rollouts' members and puts them into their waves.
@@ -100,11 +132,8 @@ func (c *conn) withMembers(rows []rolloutRow) ([]*storedRollout, error) {
 	byID := make(map[string]*storedRollout, len(rows))
 	ids := idColumn.rows(len(rows))
 	for i, row := range rows {
-		s := &storedRollout{doc: row.Doc, places: map[string]place{}}
-		if err := json.Unmarshal([]byte(row.Doc), &s.rollout); err != nil {
-			return nil, fmt.Errorf("rollout %s: %w", row.ID, err)
-		}
-		stored[i], byID[row.ID] = s, s
+		stored[i] = &storedRollout{id: row.ID, doc: row.Doc, places: map[string]place{}}
+		byID[row.ID] = stored[i]
 		ids.add(row.ID)
 	}
 	err := c.each(func(rows *sql.Rows) error {
@@ -123,16 +152,16 @@ func (c *conn) withMembers(rows []rolloutRow) ([]*storedRollout, error) {
 	return stored, err
 }
 
-// place puts a member at the end of its wave, as it was read.
+// place puts a member at the end of its wave, while the rollout is being read.
 func (s *storedRollout) place(occurrence string, at place, doc []byte) error {
-	if at.wave < 1 || at.wave > int64(len(s.rollout.Waves)) {
-		return fmt.Errorf("rollout %s has no wave %d for its member %s", s.rollout.ID, at.wave, occurrence)
+	for int64(len(s.waves)) < at.wave {
+		s.waves = append(s.waves, nil)
 	}
-	wave := &s.rollout.Waves[at.wave-1]
-	wave.Members = append(wave.Members, rollout.Member{})
-	if err := decodeMember(doc, &wave.Members[len(wave.Members)-1]); err != nil {
-		return fmt.Errorf("member %s of rollout %s: %w", occurrence, s.rollout.ID, err)
+	var m rollout.Member
+	if err := decodeMember(doc, &m); err != nil {
+		return fmt.Errorf("member %s of rollout %s: %w", occurrence, s.id, err)
 	}
+	s.waves[at.wave-1] = append(s.waves[at.wave-1], m)
 	s.places[occurrence] = at
 	return nil
 }

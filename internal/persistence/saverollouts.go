@@ -1,7 +1,10 @@
 package persistence
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/cirisai/orchestrator/internal/engine"
@@ -10,50 +13,74 @@ import (
 
 var rolloutColumns = cols("rollout_id text, kind text, status text, created_at bigint, finished_at bigint, final boolean, doc text")
 
-// saveRollouts writes the rollouts that differ, and of their members those that
-// do.
-func (t *tx) saveRollouts(before, after rollout.State) error {
+// saveRollouts writes the rollouts that differ from what the database has, and of
+// their members those that do.
+func (t *tx) saveRollouts(after []rollout.Rollout) error {
 	var changed []*rollout.Rollout
 	docs := map[string]string{}
 	members := &memberChanges{rows: memberColumns.rows(0), gone: memberKey.rows(0)}
-	for i := range after.Rollouts {
-		r := &after.Rollouts[i]
+	for i := range after {
+		r := &after[i]
 		doc, err := document(r)
 		if err != nil {
 			return err
 		}
-		stored, err := t.stored(r.ID)
+		was, err := t.stored(r.ID)
+		if errors.Is(err, engine.ErrNotFound) {
+			was, err = &storedRollout{id: r.ID}, nil
+		}
 		if err != nil {
 			return err
 		}
-		if stored.doc != doc {
+		if was.doc != doc {
 			changed, docs[r.ID] = append(changed, r), doc
-			stored.doc = doc
 		}
-		if err := members.compare(stored, before.Find(r.ID), r); err != nil {
+		is, err := members.compare(was, r)
+		if err != nil {
 			return err
 		}
+		is.doc = doc
+		t.know(is)
 	}
 	if err := t.writeRollouts(changed, docs); err != nil {
 		return err
 	}
-	return t.writeMembers(members)
+	if err := t.writeMembers(members); err != nil {
+		return err
+	}
+	t.rememberRollouts(after)
+	return nil
 }
 
-// stored gives what the database has of a rollout; nothing, if it is new.
-func (t *tx) stored(id string) (*storedRollout, error) {
-	if s, known := t.rollouts[id]; known {
-		return s, nil
+// rememberRollouts takes over which rollouts are unfinished now.
+func (t *tx) rememberRollouts(after []rollout.Rollout) {
+	if t.next == nil {
+		return
 	}
-	s, err := t.storedRollout(id)
-	if errors.Is(err, engine.ErrNotFound) {
-		s, err = &storedRollout{rollout: rollout.Rollout{ID: id}, places: map[string]place{}}, nil
+	next := *t.next
+	unfinished := slices.Clone(next.rollouts)
+	for i := range after {
+		r := &after[i]
+		unfinished = slices.DeleteFunc(unfinished, func(s *storedRollout) bool { return s.id == r.ID })
+		if !r.Status.Final() {
+			unfinished = append(unfinished, t.rollouts[r.ID])
+		}
 	}
-	if err != nil {
-		return nil, err
+	created := map[string]int64{}
+	for i := range after {
+		created[after[i].ID] = micros(after[i].CreatedAt)
 	}
-	t.know(s)
-	return s, nil
+	for _, s := range unfinished {
+		if _, known := created[s.id]; !known {
+			t.next = nil // one that the state does not have: let the next reader see
+			return
+		}
+	}
+	slices.SortFunc(unfinished, func(a, b *storedRollout) int {
+		return cmp.Or(cmp.Compare(created[a.id], created[b.id]), compareBytes(a.id, b.id))
+	})
+	next.rollouts = unfinished
+	t.next = &next
 }
 
 // writeRollouts writes those that ended first: an agent has one unfinished
@@ -92,63 +119,92 @@ type memberChanges struct {
 	rows, gone *rowset
 }
 
-// compare finds the members of a rollout whose rows differ. Positions need not
-// be without gaps, so that a member that leaves its wave moves nobody else.
-func (c *memberChanges) compare(stored *storedRollout, before, after *rollout.Rollout) error {
-	was := membersOf(before)
-	present := 0
-	for i := range after.Waves {
-		last := int64(-1)
-		for j := range after.Waves[i].Members {
-			m := &after.Waves[i].Members[j]
-			old, known := stored.places[m.OccurrenceID]
-			at := place{wave: int64(i + 1), position: last + 1}
-			if known && old.wave == at.wave && old.position > last {
-				at.position = old.position
-			}
-			last = at.position
-			present++
-			if b := was[m.OccurrenceID]; known && old == at && b != nil && *b == *m {
-				continue
-			}
-			doc, err := encodeMember(m)
-			if err != nil {
-				return err
-			}
-			c.rows.add(after.ID, m.OccurrenceID, at.wave, at.position, string(m.Status), doc)
-			stored.places[m.OccurrenceID] = at
-		}
-	}
-	if present == len(stored.places) {
-		return nil
-	}
-	is := membersOf(after)
-	for _, id := range sortedKeys(stored.places) {
-		if is[id] == nil {
-			c.gone.add(after.ID, id)
-			delete(stored.places, id)
-		}
-	}
-	return nil
-}
-
-// membersOf finds a rollout's members by occurrence; r may be nil.
-func membersOf(r *rollout.Rollout) map[string]*rollout.Member {
-	if r == nil {
-		return nil
-	}
+// compare finds the members of a rollout whose rows differ, and returns the
+// rollout as it is to be stored. Positions need not be without gaps, so that a
+// member that leaves its wave moves nobody else.
+func (c *memberChanges) compare(was *storedRollout, r *rollout.Rollout) (*storedRollout, error) {
+	is := &storedRollout{id: r.ID, waves: make([][]rollout.Member, len(r.Waves)), places: was.places}
+	present := map[string]bool{}
 	n := 0
 	for i := range r.Waves {
-		n += len(r.Waves[i].Members)
-	}
-	all := make(map[string]*rollout.Member, n)
-	for i := range r.Waves {
-		for j := range r.Waves[i].Members {
-			m := &r.Waves[i].Members[j]
-			all[m.OccurrenceID] = m
+		members := r.Waves[i].Members
+		n += len(members)
+		if i < len(was.waves) && slices.Equal(was.waves[i], members) {
+			is.waves[i] = was.waves[i]
+			continue
+		}
+		var err error
+		if is.waves[i], err = c.wave(was, is, i, members); err != nil {
+			return nil, err
 		}
 	}
-	return all
+	if n == len(is.places) {
+		return is, nil
+	}
+	for i := range r.Waves {
+		for j := range r.Waves[i].Members {
+			present[r.Waves[i].Members[j].OccurrenceID] = true
+		}
+	}
+	for _, id := range sortedKeys(is.places) {
+		if !present[id] {
+			c.gone.add(r.ID, id)
+			is.move(was, id, place{})
+		}
+	}
+	return is, nil
+}
+
+// wave finds the rows of one wave that differ.
+func (c *memberChanges) wave(was, is *storedRollout, i int, members []rollout.Member) ([]rollout.Member, error) {
+	before := map[string]*rollout.Member{}
+	if i < len(was.waves) {
+		for j := range was.waves[i] {
+			before[was.waves[i][j].OccurrenceID] = &was.waves[i][j]
+		}
+	}
+	stored := slices.Clone(members)
+	last := int64(-1)
+	for j := range members {
+		m := &members[j]
+		old, known := was.places[m.OccurrenceID]
+		at := place{wave: int64(i + 1), position: last + 1}
+		if known && old.wave == at.wave && old.position > last {
+			at.position = old.position
+		}
+		last = at.position
+		if b := before[m.OccurrenceID]; known && old == at && b != nil && *b == *m {
+			continue
+		}
+		doc, err := encodeMember(m)
+		if err != nil {
+			return nil, err
+		}
+		c.rows.add(is.id, m.OccurrenceID, at.wave, at.position, string(m.Status), doc)
+		stored[j] = rollout.Member{}
+		if err := decodeMember([]byte(doc), &stored[j]); err != nil { // as it would be read again
+			return nil, fmt.Errorf("member %s of rollout %s: %w", m.OccurrenceID, is.id, err)
+		}
+		if old != at || !known {
+			is.move(was, m.OccurrenceID, at)
+		}
+	}
+	return stored, nil
+}
+
+// move gives a member another place; none takes it away. The places of what was
+// stored before stay as they are.
+func (s *storedRollout) move(was *storedRollout, occurrence string, to place) {
+	if !s.moved {
+		s.moved = true
+		s.places = make(map[string]place, len(was.places)+1)
+		maps.Copy(s.places, was.places)
+	}
+	if to == (place{}) {
+		delete(s.places, occurrence)
+		return
+	}
+	s.places[occurrence] = to
 }
 
 func (t *tx) writeMembers(c *memberChanges) error {

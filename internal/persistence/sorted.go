@@ -4,7 +4,11 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"strings"
 )
+
+// compareBytes is the order of ids in both databases.
+func compareBytes(a, b string) int { return strings.Compare(a, b) }
 
 // sortedKeys lists a map's keys in order, so that the same change is always
 // written the same way.

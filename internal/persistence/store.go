@@ -72,7 +72,9 @@ func (s *Store) once(ctx context.Context, p *pool, fn func(c *conn) error) error
 
 // Update implements engine.Store.
 func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func(tx engine.Tx) error) error {
-	return s.writing(ctx, "update agent "+agentID, func(c *conn) error {
+	var done *tx
+	err := s.writing(ctx, "update agent "+agentID, func(c *conn) error {
+		done = nil
 		row, err := lockAgent(c, agentID, create)
 		if err != nil {
 			return err
@@ -88,8 +90,15 @@ func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func
 		if err := fn(t); err != nil {
 			return err
 		}
+		done = t
 		return t.flush()
 	})
+	if err == nil && done.next != nil && done.next.version != done.row.Version {
+		next := *done.next
+		next.version = done.row.Version
+		s.memory.keep(agentID, &next, false)
+	}
+	return err
 }
 
 // View implements engine.Store.

@@ -1,6 +1,8 @@
 package persistence
 
 import (
+	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -42,6 +44,10 @@ type tx struct {
 	changed   bool
 	documents bool
 
+	// wrote: what belongs to the row was changed, so that its version says
+	// nothing any more. next is what the agent is then, if that is known.
+	wrote    bool
+	next     *remembered
 	rollouts map[string]*storedRollout // those known, as they are in the database
 }
 
@@ -59,13 +65,13 @@ func (t *tx) SaveProfile(p rollout.Profile) error {
 	return nil
 }
 
-// flush writes the agent's row if it was changed. Its version grows, so that
+// flush writes the agent's row if it was changed. It gets another version, so that
 // whoever remembers the agent notices.
 func (t *tx) flush() error {
 	if !t.changed {
 		return nil
 	}
-	t.row.Version++
+	t.row.Version = newVersion()
 	r := &t.row
 	if _, err := t.exec(`UPDATE agents SET version = ?, wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, incidents_made = ?, head_seq = ?, head_hash = ?
 		WHERE agent_id = ?`, r.Version, r.WakeAt, r.SteppedAt, r.HoldSeen, r.Complete, r.Incidents, r.HeadSeq, r.HeadHash, t.agentID); err != nil {
@@ -79,6 +85,14 @@ func (t *tx) flush() error {
 	}
 	t.changed, t.documents = false, false
 	return nil
+}
+
+// newVersion is one that no agent ever had, not even in a copy of this database
+// that was taken back from the past.
+func newVersion() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:])                           // never fails (crypto/rand)
+	return int64(binary.BigEndian.Uint64(b[:]) >> 1) //nolint:gosec // shifted into the range
 }
 
 // document writes a value as the JSON document that is kept of it; a nil pointer

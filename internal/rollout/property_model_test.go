@@ -143,7 +143,7 @@ func (m *model) try(c rollout.Command) error {
 	before, printed := m.s.state, written(m.s.state)
 	err := m.s.step(c)
 	if err != nil {
-		refusalOf(m.s.t, err)
+		_ = refusalOf(m.s.t, err)
 		if written(before) != printed || !reflect.DeepEqual(before, m.s.state) {
 			m.Fatalf("%T was refused, and changed the state", c)
 		}

@@ -46,8 +46,10 @@ type World struct {
 
 // Run plays one seed.
 func Run(ctx context.Context, seed uint64, o Options) (Report, error) {
-	w := &World{rng: rand.New(rand.NewPCG(seed, 0x5eed)), wall: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		reach: map[string]int{}, ctx: ctx}
+	w := &World{
+		rng: rand.New(rand.NewPCG(seed, 0x5eed)), wall: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		reach: map[string]int{}, ctx: ctx,
+	}
 	w.store = memstore.New(func() time.Time { return w.wall })
 	w.store.Fault = w.fault
 	w.check = newChecker(w)
