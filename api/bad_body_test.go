@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/cirisai/orchestrator/api"
@@ -13,6 +14,9 @@ const (
 	decisions     = "/v1/rollouts/{deciding}/decision"
 )
 
+// long is a text that is a character too long for a reason or a detail.
+var long = strings.Repeat("ß", 4097)
+
 // unacceptable is a list of requests that are 422.
 func unacceptable(method, target string, all ...bad) []bad {
 	for i := range all {
@@ -21,13 +25,15 @@ func unacceptable(method, target string, all ...bad) []bad {
 	return all
 }
 
-// badBodies are JSON that is not what is wanted: unknown fields, wrong types, null,
-// and all constraints of a body at once (rule 10.6).
+// badBodies are JSON that is not what is wanted (rule 10.6).
 func badBodies() []bad {
-	long := strings.Repeat("ß", 4097)
-	var all []bad
-	add := func(more []bad) { all = append(all, more...) }
-	add(unacceptable("POST", shutdowns,
+	return slices.Concat(badShutdowns(), badSettings(), badRegistrations(), badHeartbeats(), badForms())
+}
+
+// badShutdowns are shutdowns that cannot be requested: unknown fields, wrong types, null, and all
+// constraints at once.
+func badShutdowns() []bad {
+	return unacceptable("POST", shutdowns,
 		bad{name: "an array", body: `[]`},
 		bad{name: "a string", body: `"reason"`},
 		bad{name: "a number", body: `5`},
@@ -57,8 +63,12 @@ func badBodies() []bad {
 		bad{name: "a time with a comma", body: `{"reason":"r","not_before":"2026-01-02T03:04:05,5Z"}`, at: "/not_before"},
 		bad{name: "a leap hour", body: `{"reason":"r","not_before":"2026-01-02T24:00:00Z"}`, at: "/not_before"},
 		bad{name: "a year beyond all", body: `{"reason":"r","not_before":"9999-12-31T23:59:59-14:00"}`, at: "/not_before"},
-	))
-	add(unacceptable("PUT", "/v1/agents/scout",
+	)
+}
+
+// badSettings are settings that no agent can have.
+func badSettings() []bad {
+	return unacceptable("PUT", "/v1/agents/scout",
 		bad{
 			name: "constraints of an agent's settings",
 			body: `{"expected_occurrences":0,"plans":{"wakeup":{"waves":[]},"sleep":{}},"messages":{"shutdown":"","wakeup":"{who}"},"x":1}`,
@@ -71,8 +81,12 @@ func badBodies() []bad {
 		bad{name: "more occurrences than there can be", body: `{"expected_occurrences":1000001}`, at: "/expected_occurrences"},
 		bad{name: "half an occurrence", body: `{"expected_occurrences":1.5}`, at: "/expected_occurrences"},
 		bad{name: "a message that is too long", body: `{"messages":{"wakeup":"` + strings.Repeat("x", 16385) + `"}}`, at: "/messages/wakeup"},
-	))
-	add(unacceptable("PUT", registrations,
+	)
+}
+
+// badRegistrations are registrations that are not taken.
+func badRegistrations() []bad {
+	return unacceptable("PUT", registrations,
 		bad{
 			name: "constraints of a registration",
 			body: `{"boot_id":"a b","callback_secret":"x","version":"","group":"a b","labels":{"":"x"},"coordinated":"yes","state":"work"}`,
@@ -93,8 +107,12 @@ func badBodies() []bad {
 			at: "/labels/a /labels/b /labels/-c /labels/d",
 		},
 		bad{name: "too many labels", body: `{"boot_id":"b","labels":{` + manyLabels(65) + `}}`, at: "/labels"},
-	))
-	add(unacceptable("POST", heartbeats,
+	)
+}
+
+// badHeartbeats are heartbeats that are none.
+func badHeartbeats() []bad {
+	return unacceptable("POST", heartbeats,
 		bad{
 			name: "constraints of a heartbeat", body: `{"boot_id":"","sequence":0,"state":"happy","version":"","incidents":{"critical":-1,"high":1000001,"low":1}}`,
 			at: "/incidents/low /boot_id /incidents/critical /incidents/high /sequence /state /version",
@@ -112,8 +130,7 @@ func badBodies() []bad {
 		bad{name: "an echo that is a number", body: `{"boot_id":"boot-default","sequence":2,"state":"work","echo":1767322985}`, at: "/echo"},
 		bad{name: "a detail that is too long", body: `{"boot_id":"boot-default","sequence":2,"state":"work","detail":"` + long + `"}`, at: "/detail"},
 		bad{name: "incidents as a list", body: `{"boot_id":"boot-default","sequence":2,"state":"work","incidents":[1,2]}`, at: "/incidents"},
-	))
-	return append(all, badForms()...)
+	)
 }
 
 // badForms mix the forms of bodies that have more than one.

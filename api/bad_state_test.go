@@ -110,7 +110,7 @@ func conflicts() []bad {
 	add(api.ErrorCodeExpired, "/v1/agents/halter/occurrences/default/instructions/{expired}/acknowledgement", `{"boot_id":"boot-default"}`)
 	add(api.ErrorCodeBootStopped, "/v1/agents/scout/occurrences/scout-2/heartbeats", `{"boot_id":"boot-scout-2","sequence":9,"state":"work"}`)
 	add(api.ErrorCodeBootStopped, wakeups, `{"occurrence_id":"scout-2","boot_id":"boot-scout-2"}`)
-	all = append(all,
+	return append(all,
 		bad{
 			name: "a stopped boot registers", method: "PUT", target: "/v1/agents/scout/occurrences/scout-2", body: `{"boot_id":"boot-scout-2"}`, status: 409,
 			code: api.ErrorCodeBootStopped,

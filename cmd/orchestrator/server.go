@@ -49,7 +49,7 @@ func newServer(ctx context.Context, set settings, log *slog.Logger) (_ *server, 
 		}
 	}()
 	if s.store, err = persistence.Open(ctx, set.databaseURL, persistence.Options{Logger: log, Render: api.InstructionBody}); err != nil {
-		return s, fmt.Errorf("ORCHESTRATOR_DATABASE_URL: %w", err)
+		return s, badSetting{"ORCHESTRATOR_DATABASE_URL", s.databaseName(), "a database URL (" + err.Error() + ")"}
 	}
 	if _, err = s.store.Migrate(ctx); err != nil {
 		return s, badSetting{"ORCHESTRATOR_DATABASE_URL", s.databaseName(), "a database that can be used (" + strings.ReplaceAll(err.Error(), "\n", "; ") + ")"}
@@ -68,10 +68,10 @@ func newServer(ctx context.Context, set settings, log *slog.Logger) (_ *server, 
 	if err != nil {
 		return s, err
 	}
-	page := dashboard.New(s.engine)
+	page, numbers := addressed(dashboard.New(s.engine)), addressed(observed.Handler())
 	s.handler = api.NewHandler(api.NewOperations(s.engine, set.callbacks, time.Now), api.Options{ //nolint:contextcheck // every request brings its own
 		Throttle: newThrottle(set.rateLimit).wait, Observer: answered{observed}, Logger: log, Now: time.Now,
-		Document: orchestrator.OpenAPI, Metrics: observed.Handler(),
+		Document: orchestrator.OpenAPI, Metrics: numbers,
 		Pages: func(r chi.Router) {
 			r.Method(http.MethodGet, "/", page)
 			r.Method(http.MethodGet, "/static/*", page)
@@ -83,19 +83,24 @@ func newServer(ctx context.Context, set settings, log *slog.Logger) (_ *server, 
 	return s, nil
 }
 
+// addressed serves only requests that are addressed to the loopback by name, as the
+// API does while there is no authentication: a browser that was led here through
+// another name sees nothing.
+func addressed(next http.Handler) http.Handler {
+	admit := api.NoAuth()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := admit(r); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 func (s *server) address() string { return s.listener.Addr().String() }
 
 // databaseName is the database's URL without what is secret in it.
-func (s *server) databaseName() string {
-	name := s.set.databaseURL
-	if scheme, rest, ok := strings.Cut(name, "://"); ok {
-		if _, host, ok := strings.Cut(rest, "@"); ok {
-			rest = host
-		}
-		name, _, _ = strings.Cut(scheme+"://"+rest, "?")
-	}
-	return name
-}
+func (s *server) databaseName() string { return persistence.Redacted(s.set.databaseURL) }
 
 // close gives back what was taken, in reverse.
 func (s *server) close(ctx context.Context) error {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cirisai/orchestrator/internal/persistence"
 	"github.com/cirisai/orchestrator/internal/rollout"
 	"github.com/cirisai/orchestrator/internal/webhook"
 )
@@ -175,9 +176,12 @@ func (r *reader) listen() (string, bool) {
 func (r *reader) database() string {
 	s := r.get("ORCHESTRATOR_DATABASE_URL", "sqlite:orchestrator.db")
 	switch {
+	case strings.HasPrefix(s.value, "sqlite::"):
+		r.bad(s, "a file after sqlite: what is kept in memory would be gone with the process")
 	case strings.HasPrefix(s.value, "sqlite:") && len(s.value) > len("sqlite:"):
 	case strings.HasPrefix(s.value, "postgres://"), strings.HasPrefix(s.value, "postgresql://"):
 	default:
+		s.value = persistence.Redacted(s.value)
 		r.bad(s, `"sqlite:FILE" or "postgres://USER@HOST/DATABASE?sslmode=..."`)
 	}
 	return s.value

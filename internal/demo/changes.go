@@ -15,7 +15,8 @@ type change struct {
 	text string
 }
 
-// changes tells what has happened between two looks at a rollout, in order of time. The first look is at nothing.
+// changes tells what has happened between two looks at a rollout, in order of time. Before the first look there was nothing;
+// what it is doing then goes without saying, unless it has ended already.
 func (o Options) changes(before, after client.Rollout) []change {
 	var all []change
 	for i, w := range after.Waves {
@@ -25,7 +26,7 @@ func (o Options) changes(before, after client.Rollout) []change {
 		}
 		all = append(all, o.waveChanges(after, old, w)...)
 	}
-	if before.State != after.State && before.State != "" {
+	if before.State != after.State && (before.State != "" || final(after)) {
 		all = append(all, change{after.UpdatedAt, fmt.Sprintf("%s %s", after.Kind, after.State)})
 	}
 	slices.SortStableFunc(all, func(a, b change) int { return a.at.Compare(b.at) })

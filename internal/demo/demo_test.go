@@ -183,6 +183,9 @@ func TestChanges(t *testing.T) {
 	if got := said(late(), late()); len(got) != 0 {
 		t.Errorf("nothing has changed, but %q", got)
 	}
+	if got := said(client.Rollout{}, client.Rollout{Kind: client.RolloutKindShutdown, State: client.RolloutStateRejected, UpdatedAt: *at(1)}); !slices.Equal(got, []string{"T+0:01 shutdown rejected"}) {
+		t.Errorf("decided before the first look: %q", got)
+	}
 	failed := late()
 	failed.Waves[1].State, failed.Waves[1].FinishedAt = client.WaveStateFailed, at(200)
 	failed.Waves[2].State, failed.Waves[2].Members = client.WaveStateCancelled, members(client.MemberStateCancelled, -1, -1, 5, 6)

@@ -13,7 +13,7 @@ func (t *tx) Commit(before, after rollout.State, eff rollout.Effects) error {
 	if after.AgentID != t.agentID {
 		return fmt.Errorf("the state of agent %q, but agent %q is locked", after.AgentID, t.agentID)
 	}
-	t.wrote = true
+	t.wrote, t.idle = true, nil
 	old, made := acknowledgements(eff)
 	for _, write := range []func() error{
 		func() error { return t.saveRollouts(after.Rollouts) },

@@ -202,6 +202,26 @@ func (r *reader) PendingOf(agentID string, boots map[string]string) (map[string]
 	return pending, nil
 }
 
+// Pending implements engine.ReadTx. Mostly nobody of an agent has anything, and
+// then one look does for all who ask.
+func (t *tx) Pending(agentID, occurrenceID, boot string) ([]engine.PendingInstruction, error) {
+	if agentID != t.agentID {
+		return t.reader.Pending(agentID, occurrenceID, boot)
+	}
+	if t.idle == nil {
+		busy, err := t.withPending([]string{agentID}, t.Now())
+		if err != nil {
+			return nil, err
+		}
+		idle := len(busy) == 0
+		t.idle = &idle
+	}
+	if *t.idle {
+		return nil, nil
+	}
+	return t.reader.Pending(agentID, occurrenceID, boot)
+}
+
 // speaker is one boot of one occurrence of one agent.
 type speaker struct {
 	agentID, occurrenceID, boot string

@@ -75,23 +75,28 @@ func Open(_ context.Context, url string, opts Options) (*Store, error) {
 		err = errors.New("want sqlite:PATH or postgres://USER@HOST/DATABASE")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("database URL %q: %w", redacted(url), err)
+		return nil, fmt.Errorf("database URL %q: %w", Redacted(url), err)
 	}
 	return s, nil
 }
 
-// redacted is a URL without its password, as far as it can be told.
-func redacted(url string) string {
+// Redacted is a URL without anything that may be a password: the user's name at
+// most, and no parameters.
+func Redacted(url string) string {
 	scheme, rest, found := strings.Cut(url, "://")
 	if !found {
-		return url
+		scheme, _, _ = strings.Cut(url, ":")
+		if scheme == "sqlite" {
+			return url
+		}
+		return scheme + ":..."
 	}
-	at := strings.LastIndexByte(rest, '@')
-	if at < 0 {
-		return url
+	rest, _, _ = strings.Cut(rest, "?")
+	if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+		user, _, _ := strings.Cut(rest[:at], ":")
+		rest = user + rest[at:]
 	}
-	user, _, _ := strings.Cut(rest[:at], ":")
-	return scheme + "://" + user + rest[at:]
+	return scheme + "://" + rest
 }
 
 // Close ends all connections; what is under way fails.

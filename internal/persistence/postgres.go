@@ -2,7 +2,7 @@ package persistence
 
 import (
 	"database/sql"
-	"fmt"
+	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -54,14 +54,14 @@ const (
 func openPostgres(raw string) (write, read *pool, err error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.New("it cannot be read as a URL; what is special in a name or a password is written as %XX") // the parser would repeat it
 	}
 	if strings.Trim(u.Path, "/") == "" && u.Query().Get("dbname") == "" {
-		return nil, nil, fmt.Errorf("it names no database")
+		return nil, nil, errors.New("it names no database")
 	}
 	cfg, err := pq.NewConfig(raw)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, withoutSecrets(err, u)
 	}
 	if cfg.Runtime == nil {
 		cfg.Runtime = map[string]string{}
@@ -84,4 +84,18 @@ func openPostgres(raw string) (write, read *pool, err error) {
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	snapshot := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
 	return newPool(db, postgresDialect, nil), newPool(db, postgresDialect, snapshot), nil
+}
+
+// withoutSecrets is what the driver says of a URL, unless that repeats a password.
+func withoutSecrets(err error, u *url.URL) error {
+	secrets := u.Query()["password"]
+	if password, set := u.User.Password(); set {
+		secrets = append(secrets, password)
+	}
+	for _, secret := range secrets {
+		if secret != "" && strings.Contains(err.Error(), secret) {
+			return errors.New("the driver does not take it")
+		}
+	}
+	return err
 }

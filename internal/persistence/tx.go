@@ -49,6 +49,8 @@ type tx struct {
 	wrote    bool
 	next     *remembered
 	rollouts map[string]*storedRollout // those known, as they are in the database
+
+	idle *bool // nobody has anything pending; nil: not known
 }
 
 var _ engine.Tx = (*tx)(nil)

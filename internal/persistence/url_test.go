@@ -18,19 +18,21 @@ func TestAURLThatCannotBeUsedIsNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for url, want := range map[string]string{
-		"":                                    "want sqlite:PATH or postgres://",
-		"orchestrator.db":                     "want sqlite:PATH or postgres://",
-		"mysql://localhost/x":                 "want sqlite:PATH or postgres://",
-		"sqlite:":                             "names no file",
-		"sqlite:" + dir:                       "is a directory",
-		"sqlite:" + dir + "/none/x.db":        "the directory of the file",
-		"sqlite:" + file + "/x.db":            "not a directory",
-		"postgres://":                         "names no database",
-		"postgres://localhost":                "names no database",
-		"postgres://localhost:port/x":         "port",
-		"postgres://localhost/x?sslmode=some": "sslmode",
-		"postgres://localhost/x?connect_timeout=soon": "connect_timeout",
-		"postgres://u:secret@localhost:99999/x":       "99999",
+		"":                                   "want sqlite:PATH or postgres://",
+		"orchestrator.db":                    "want sqlite:PATH or postgres://",
+		"mysql://localhost/x":                "want sqlite:PATH or postgres://",
+		"sqlite:":                            "names no file",
+		"sqlite:" + dir:                      "is a directory",
+		"sqlite:" + dir + "/none/x.db":       "the directory of the file",
+		"sqlite:" + file + "/x.db":           "not a directory",
+		"postgres://":                        "names no database",
+		"postgres://localhost":               "names no database",
+		"postgres://localhost:port/x":        "cannot be read as a URL",
+		"postgres://u:se/secret@localhost/x": "cannot be read as a URL",
+		"postgres://u@localhost/x?password=secret&sslmode=secret": "the driver does not take it",
+		"postgres://localhost/x?sslmode=some":                     "sslmode",
+		"postgres://localhost/x?connect_timeout=soon":             "connect_timeout",
+		"postgres://u:secret@localhost:99999/x":                   "99999",
 	} {
 		s, err := persistence.Open(t.Context(), url, persistence.Options{})
 		if err == nil {

@@ -193,10 +193,11 @@ func (w *world) note(o *discovery.Occurrence, change func(*Note)) {
 // noteTold remembers that a boot was told to stop, or was let go in a wakeup.
 func (w *world) noteTold(r *Rollout, o *discovery.Occurrence) {
 	w.note(o, func(n *Note) {
-		if r.stopping() {
-			n.StopBy = r.ID
-		} else {
+		switch {
+		case !r.stopping():
 			n.WokenBy = r.ID
+		case n.StopBy == "": // an earlier stop that was not withdrawn goes on counting
+			n.StopBy = r.ID
 		}
 	})
 }

@@ -133,7 +133,11 @@ func (w *world) tellLoose(o *discovery.Occurrence, rolloutID, reason string, for
 		ID: last.InstructionID, Type: Stop, OccurrenceID: o.ID, Boot: o.Boot, RolloutID: rolloutID,
 		Force: force, IssuedAt: w.now, Deadline: last.Deadline, Reason: reason,
 	})
-	w.note(o, func(n *Note) { n.StopBy = rolloutID })
+	w.note(o, func(n *Note) {
+		if n.StopBy == "" {
+			n.StopBy = rolloutID
+		}
+	})
 	return last.Told
 }
 

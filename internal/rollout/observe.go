@@ -88,7 +88,7 @@ func (w *world) observeWaking(r *Rollout, m *Member, o *discovery.Occurrence) (s
 }
 
 func (w *world) observeStopping(r *Rollout, m *Member, o *discovery.Occurrence) (status MemberStatus, newBoot bool) {
-	if departed(o) || o.Silent(w.in.Fleet.Timing, w.now) {
+	if departed(o) || !w.live(o) {
 		return MemberReached, false
 	}
 	return w.observeOnTheWay(r, m, o)
@@ -187,6 +187,9 @@ func (w *world) measure(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence)
 	reached := m.Status == MemberReached
 	if r.stopping() && o != nil { // one that was purged meanwhile stays as it was
 		m.Clean = reached && departed(o)
+	}
+	if reached && m.Unreachable != "" {
+		m.Unreachable, m.Detail = "", "" // however it was told, it is there
 	}
 	if reached && (m.ReachedAt.IsZero() || m.ReachedAt.Before(m.InstructedAt)) {
 		m.ReachedAt = w.now

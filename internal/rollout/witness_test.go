@@ -129,6 +129,34 @@ func TestAcknowledgedThenToldAgain(t *testing.T) {
 	mustBe(t, "proceeds", s.joinsTheAwake("o2"), false)
 }
 
+// TestStopOfAnotherRollout: a stop that was acknowledged counts, though an
+// emergency told the boot as well and that was withdrawn (rule 6.2).
+func TestStopOfAnotherRollout(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, "o1")
+	s.actors["o1"].takes = -1
+	s.request(rollout.Shutdown, instant, oneWave())
+	s.acknowledge("o1")
+	s.emergency()
+	s.release()
+	mustBe(t, "proceeds", s.joinsTheAwake("o2"), false)
+}
+
+// TestAcknowledgedHoldStop: the same of the stops that a hold gives (rules 6.2
+// and 8.4).
+func TestAcknowledgedHoldStop(t *testing.T) {
+	s := heldBy(t, "terminal")
+	s.boot("o1")
+	s.actors["o1"].takes = -1
+	s.report("o1", discovery.Work)
+	s.acknowledge("o1")
+	s.actors["o1"].deaf = true
+	s.run(301 * time.Second)
+	mustBe(t, "told again", len(s.pending("o1")), 1)
+	s.release()
+	mustBe(t, "proceeds", s.joinsTheAwake("o2"), false)
+}
+
 // TestStragglerIsNoWitness: the stop of rule 4.17 counts as a shutdown's (rule
 // 6.2).
 func TestStragglerIsNoWitness(t *testing.T) {

@@ -31,8 +31,7 @@ const (
 const maxIDLength = 256
 
 var (
-	// ErrNothingToSign says that a Signer was made of neither secret nor key:
-	// nothing leaves the service unsigned.
+	// ErrNothingToSign says that a Signer was made of neither secret nor key.
 	ErrNothingToSign = errors.New("neither a secret nor a private key to sign with")
 	// ErrID says that an id cannot be a webhook-id.
 	ErrID = errors.New("not a usable webhook-id")
@@ -74,10 +73,10 @@ func NewSigner(secret string, key ed25519.PrivateKey) (*Signer, error) {
 // to the left gives a body that is no JSON, one further to the right an id with
 // a brace in it.
 func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error {
-	if err := checkID(id, body); err != nil {
+	if err := Stamp(h, id, at, body); err != nil {
 		return err
 	}
-	stamp := strconv.FormatInt(at.Unix(), 10)
+	stamp := h.Get(HeaderTimestamp)
 	var signatures string
 	if s.secret != nil {
 		v1, err := s.secret.Sign(id, at, body)
@@ -93,9 +92,18 @@ func (s *Signer) Sign(h http.Header, id string, at time.Time, body []byte) error
 		signature := ed25519.Sign(s.key, signedContent(id, stamp, body))
 		signatures += schemeEd25519 + "," + base64.StdEncoding.EncodeToString(signature)
 	}
-	h.Set(HeaderID, id)
-	h.Set(HeaderTimestamp, stamp)
 	h.Set(HeaderSignature, signatures)
+	return nil
+}
+
+// Stamp sets the headers of a message without a signature: its id and the time at
+// which it is sent. The error is an ErrID.
+func Stamp(h http.Header, id string, at time.Time, body []byte) error {
+	if err := checkID(id, body); err != nil {
+		return err
+	}
+	h.Set(HeaderID, id)
+	h.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
 	return nil
 }
 
