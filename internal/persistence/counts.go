@@ -12,9 +12,9 @@ import (
 // Counts implements engine.ReadTx.
 func (r *reader) Counts() (engine.Counts, error) {
 	c := engine.Counts{
-		Occurrences:   map[discovery.Liveness]int{},
-		Rollouts:      map[rollout.Kind]map[rollout.Status]int{},
-		OpenIncidents: map[rollout.IncidentType]int{},
+		Occurrences:   make(map[discovery.Liveness]int),
+		Rollouts:      make(map[rollout.Kind]map[rollout.Status]int),
+		OpenIncidents: make(map[rollout.IncidentType]int),
 	}
 	return c, errors.Join(
 		r.get(&c.Agents, `SELECT count(*) FROM agents`),
@@ -37,7 +37,7 @@ func (r *reader) Counts() (engine.Counts, error) {
 			)
 			err := rows.Scan(&k, &s, &n)
 			if c.Rollouts[k] == nil {
-				c.Rollouts[k] = map[rollout.Status]int{}
+				c.Rollouts[k] = make(map[rollout.Status]int)
 			}
 			c.Rollouts[k][s] = n
 			return err

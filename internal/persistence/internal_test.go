@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+	"github.com/lib/pq/pqerror"
 
 	"github.com/cirisai/orchestrator/internal/engine"
 )
@@ -100,14 +101,14 @@ func TestARowThatDoesNotFitPanics(t *testing.T) {
 // What means that the database cannot be used now is told from what is a mistake
 // or a conflict (rule 8.3 depends on it).
 func TestUnusable(t *testing.T) {
-	for code, want := range map[pq.ErrorCode]bool{
+	for code, want := range map[string]bool{
 		"57P01": true, "57P02": true, "57P03": true, "57P05": true, "57014": true, // shut down, starting up, cancelled
 		"53100": true, "53200": true, "53300": true, "58030": true, // disk full, memory, connections, I/O
 		"08006": true, "08001": true, "25006": true, "0A000": true, "25P03": true, "55P03": true,
 		"28P01": true, "3D000": true, "40001": true, "40P01": true, "XX001": true,
 		"23505": false, "42P01": false, "22021": false, "23503": false, "42601": false, "25P02": false,
 	} {
-		if got := unusable(fmt.Errorf("wrapped: %w", &pq.Error{Code: code})); got != want {
+		if got := unusable(fmt.Errorf("wrapped: %w", &pq.Error{Code: pqerror.Code(code)})); got != want {
 			t.Errorf("%s: %v, want %v", code, got, want)
 		}
 	}

@@ -154,7 +154,7 @@ func wipe(t *testing.T, url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	if _, err := db.Exec(`DELETE FROM deliveries; DELETE FROM instructions; DELETE FROM members; DELETE FROM rollouts;
 		DELETE FROM loose_stops; DELETE FROM incidents; DELETE FROM events; DELETE FROM boots; DELETE FROM occurrences;
 		DELETE FROM agents; DELETE FROM kept_answers; DELETE FROM settings; DELETE FROM silences;

@@ -19,7 +19,9 @@ type pool struct {
 	// options is how its transactions begin.
 	options *sql.TxOptions
 
-	closed   atomic.Bool
+	closed    atomic.Bool
+	preparing sync.Mutex
+
 	mu       sync.RWMutex
 	compiled map[string]string     // by the text of the statement
 	prepared map[string]*sqlx.Stmt // likewise
@@ -49,33 +51,31 @@ func (p *pool) begin(ctx context.Context) (*conn, error) {
 	return &conn{ctx: context.WithoutCancel(ctx), outer: ctx, pool: p, tx: tx}, nil
 }
 
+// prepare prepares what is wanted. While somebody is at it, others go on with
+// what there is.
 func (p *pool) prepare(ctx context.Context) error {
-	p.mu.Lock()
-	wanted := p.wanted
-	p.wanted = nil
-	p.mu.Unlock()
-	for _, text := range wanted {
+	if !p.preparing.TryLock() {
+		return nil
+	}
+	defer p.preparing.Unlock()
+	for {
 		p.mu.RLock()
-		compiled, known := p.compiled[text], p.prepared[text] != nil
-		p.mu.RUnlock()
-		if known {
-			continue
+		var text, compiled string
+		if len(p.wanted) > 0 {
+			text, compiled = p.wanted[0], p.compiled[p.wanted[0]]
 		}
-		// Not noctx's business: the statement outlives this transaction.
-		stmt, err := p.db.PreparexContext(ctx, compiled)
+		p.mu.RUnlock()
+		if text == "" {
+			return nil
+		}
+		stmt, err := p.db.PreparexContext(ctx, compiled) //nolint:sqlclosecheck // it outlives this call; close closes it
 		if err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
 		p.mu.Lock()
-		if p.prepared[text] != nil {
-			p.mu.Unlock()
-			_ = stmt.Close() // another transaction was faster
-			continue
-		}
-		p.prepared[text] = stmt
+		p.prepared[text], p.wanted = stmt, p.wanted[1:]
 		p.mu.Unlock()
 	}
-	return nil
 }
 
 // statement finds the prepared form of a statement, or else its SQL.
@@ -133,7 +133,9 @@ func (c *conn) exec(text string, given ...any) (int64, error) {
 	}
 	var res sql.Result
 	if stmt != nil {
-		res, err = c.tx.StmtxContext(c.ctx, stmt).ExecContext(c.ctx, args...)
+		bound := c.tx.StmtxContext(c.ctx, stmt)
+		defer func() { _ = bound.Close() }() // it stays prepared
+		res, err = bound.ExecContext(c.ctx, args...)
 	} else {
 		res, err = c.tx.ExecContext(c.ctx, compiled, args...)
 	}
@@ -154,7 +156,9 @@ func (c *conn) get(dest any, text string, given ...any) error {
 		return err
 	}
 	if stmt != nil {
-		err = c.tx.StmtxContext(c.ctx, stmt).GetContext(c.ctx, dest, args...)
+		bound := c.tx.StmtxContext(c.ctx, stmt)
+		defer func() { _ = bound.Close() }()
+		err = bound.GetContext(c.ctx, dest, args...)
 	} else {
 		err = c.tx.GetContext(c.ctx, dest, compiled, args...)
 	}
@@ -168,7 +172,9 @@ func (c *conn) list(dest any, text string, given ...any) error {
 		return err
 	}
 	if stmt != nil {
-		err = c.tx.StmtxContext(c.ctx, stmt).SelectContext(c.ctx, dest, args...)
+		bound := c.tx.StmtxContext(c.ctx, stmt)
+		defer func() { _ = bound.Close() }()
+		err = bound.SelectContext(c.ctx, dest, args...)
 	} else {
 		err = c.tx.SelectContext(c.ctx, dest, compiled, args...)
 	}
@@ -183,7 +189,9 @@ func (c *conn) each(scan func(rows *sql.Rows) error, text string, given ...any) 
 	}
 	var rows *sql.Rows
 	if stmt != nil {
-		rows, err = c.tx.StmtxContext(c.ctx, stmt).QueryContext(c.ctx, args...)
+		bound := c.tx.StmtxContext(c.ctx, stmt)
+		defer func() { _ = bound.Close() }()
+		rows, err = bound.QueryContext(c.ctx, args...)
 	} else {
 		rows, err = c.tx.QueryContext(c.ctx, compiled, args...)
 	}

@@ -181,7 +181,7 @@ func TestPostgresBackendTerminated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer admin.Close()
+	defer func() { _ = admin.Close() }()
 	err = s.Update(t.Context(), "scout", false, func(tx engine.Tx) error {
 		if err := tx.SaveProfile(rollout.Profile{Expected: 2}); err != nil {
 			return err

@@ -207,6 +207,22 @@ func TestRounds(t *testing.T) {
 	mustBe(t, "order", strings.Join(order, " "), "b d c f b c d a")
 }
 
+// TestLastHolderIsNotNext is rule 5.3: when all have held it a round begins anew,
+// and who has just had the claim and not decided is not asked again before the
+// others, even where it is the first in order.
+func TestLastHolderIsNotNext(t *testing.T) {
+	s := scene(t)
+	s.settings.DecisionTimeout = time.Hour
+	s.fleetOf(discovery.Work, "b")
+	id := s.request(rollout.Shutdown)
+	s.run(time.Minute)
+	s.fleetOf(discovery.Work, "a")
+	s.run(240 * time.Second)
+	mustBe(t, "holder", s.holder(id), "a")
+	s.run(300 * time.Second)
+	mustBe(t, "holder", s.holder(id), "b")
+}
+
 // TestRoundAnew is rule 5.3: each entry into deciding begins a round, from the
 // first candidate.
 func TestRoundAnew(t *testing.T) {
