@@ -65,3 +65,26 @@ func TestRefusedChangesNothing(t *testing.T) {
 	mustBe(t, "state", written(next), before)
 	mustBe(t, "effects", reflect.DeepEqual(eff, rollout.Effects{}), true)
 }
+
+// TestLongSleep: who was not stepped for years catches up in one bounded step,
+// whatever state it was left in (rule 2.11).
+func TestLongSleep(t *testing.T) {
+	for name, leave := range map[string]func(s *stage){
+		"deciding": func(s *stage) { s.actors["o1"].deaf = true; s.request(rollout.Shutdown) },
+		"deferred": func(s *stage) { s.must(deferral(s, s.request(rollout.Shutdown), time.Time{})) },
+		"rolling":  func(s *stage) { s.request(rollout.Shutdown, instant) },
+		"paused": func(s *stage) {
+			mustBe(s.t, "pause", codeOf(s.t, s.order(s.request(rollout.Shutdown, instant), rollout.Pause, 0)), "")
+		},
+		"held":    func(s *stage) { s.emergency() },
+		"refused": func(s *stage) { s.must(verdictOf(s.request(rollout.Wakeup), rollout.Reject)) },
+	} {
+		s := scene(t)
+		s.state.Profile.Expected = 3
+		s.fleetOf(discovery.Wakeup, ids(3)...)
+		leave(s)
+		s.now = s.now.Add(10 * 365 * 24 * time.Hour)
+		s.must(nil)
+		mustBe(t, name+": something is due", s.state.WakeAt.IsZero(), true)
+	}
+}

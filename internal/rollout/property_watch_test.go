@@ -74,6 +74,9 @@ func (w *watch) after(before, next rollout.State, eff rollout.Effects) {
 	w.steps++
 	w.pure(before, next, eff)
 	w.still(next)
+	if w.steps%3 == 0 {
+		w.touches(next)
+	}
 	if w.deep && w.steps%5 == 0 {
 		w.splits(next)
 	}
@@ -158,6 +161,38 @@ func (w *watch) unmoved(s rollout.State, at time.Time) {
 	}
 	if !reflect.DeepEqual(eff, rollout.Effects{}) {
 		w.fatalf("a look at %s, before WakeAt, had effects: %+v", clock(at), eff)
+	}
+}
+
+// touches: a heartbeat that says nothing new and comes from an occurrence that is
+// not watched may be recorded in passing, without a step: a step with it moves
+// nothing.
+func (w *watch) touches(next rollout.State) {
+	w.s.t.Helper()
+	at := w.s.now.Add(time.Second)
+	if !next.WakeAt.IsZero() && !next.WakeAt.After(at) {
+		at = next.WakeAt.Add(-time.Microsecond)
+	}
+	in := w.in
+	in.Command = nil
+	for _, o := range w.fleet {
+		if next.Notes[o.ID].Watched || o.Liveness(w.in.Fleet.Timing, at) != discovery.Live || !at.After(w.s.now) {
+			continue
+		}
+		o.Sequence, o.LastSign = o.Sequence+1, at
+		in.Fleet = w.in.Fleet.With(o)
+		after, eff, err := rollout.Step(next, in, at)
+		if err != nil || !reflect.DeepEqual(eff, rollout.Effects{}) {
+			w.fatalf("%s is not watched, and its next heartbeat, which says nothing new, has effects (%v): %+v", o.ID, err, eff)
+		}
+		if !next.WakeAt.IsZero() && !after.WakeAt.IsZero() && after.WakeAt.Before(next.WakeAt) {
+			w.fatalf("%s is not watched, and its next heartbeat makes something due earlier", o.ID)
+		}
+		before := next
+		after.SteppedAt, after.WakeAt = before.SteppedAt, before.WakeAt
+		if !reflect.DeepEqual(before, after) {
+			w.fatalf("%s is not watched, and its next heartbeat, which says nothing new, changes\n%s", o.ID, difference(written(before), written(after)))
+		}
 	}
 }
 

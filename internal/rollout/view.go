@@ -36,6 +36,10 @@ func (l Lens) Waves(r Rollout) []Wave {
 			waves[i].StartsAt, waves[i].WaitingSince = r.Waves[i].StartsAt, r.Waves[i].WaitingSince
 		}
 	}
+	// Wave 1 starts when its delay and not_before are over (rule 4.4).
+	if not := r.NotBeforeWall.Add(-l.Clock.Offset()); !r.SkipNotBefore && !r.NotBeforeWall.IsZero() && not.After(waves[0].StartsAt) && !waves[0].StartsAt.IsZero() {
+		waves[0].StartsAt = not
+	}
 	return waves
 }
 
@@ -125,9 +129,13 @@ func (l Lens) waitsToStart(r Rollout, waves []Wave, i int) string {
 		}
 	}
 	early := !r.Started() && !r.SkipNotBefore && l.Now.Add(l.Clock.Offset()).Before(r.NotBeforeWall)
+	delayEnds := v.StartsAt
+	if !r.Started() && i < len(r.Waves) {
+		delayEnds = r.Waves[i].StartsAt // what is shown may be not_before
+	}
 	switch {
-	case v.StartsAt.After(l.Now):
-		return fmt.Sprintf("its delay of %s to end at %s", v.Delay, l.at(v.StartsAt))
+	case delayEnds.After(l.Now):
+		return fmt.Sprintf("its delay of %s to end at %s", v.Delay, l.at(delayEnds))
 	case early:
 		return "not_before, at " + r.NotBeforeWall.UTC().Format(time.RFC3339)
 	case v.WaitingSince.IsZero():

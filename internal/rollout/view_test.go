@@ -209,3 +209,15 @@ func TestNextAction(t *testing.T) {
 	s.outage(time.Hour)
 	s.wantNext(id, "120:00") // on the service's clock (rule 2.10)
 }
+
+// TestStartsAtNotBefore is rules 4.3, 4.4 and 10.2: what wave 1 waits for may be
+// not_before, and starts_at says so.
+func TestStartsAtNotBefore(t *testing.T) {
+	s := newStage(t)
+	s.fleetOf(discovery.Work, "o1")
+	id := s.request(rollout.Shutdown, instant, func(c *rollout.Request) { c.NotBeforeWall = s.now.Add(time.Hour) })
+	lens := rollout.Lens{Fleet: s.fleet, Settings: s.settings, Now: s.now}
+	if got := lens.Waves(s.rollout(id))[0].StartsAt; !got.Equal(s.now.Add(time.Hour)) {
+		t.Errorf("wave 1 starts at %s, want in an hour", clock(got))
+	}
+}
