@@ -247,6 +247,7 @@ func (s *server) report(ctx context.Context) (time.Duration, error) {
 	reported := make([]persistence.Failure, 0, len(failures))
 	var errs []error
 	for _, f := range failures {
+		var err error
 		if f.GoneURL != "" {
 			err = s.engine.CallbackGone(ctx, f.AgentID, f.OccurrenceID, f.GoneURL)
 		}
@@ -259,5 +260,8 @@ func (s *server) report(ctx context.Context) (time.Duration, error) {
 		}
 		reported = append(reported, f)
 	}
-	return 0, errors.Join(append(errs, s.store.Reported(ctx, reported))...)
+	if err := errors.Join(append(errs, s.store.Reported(ctx, reported))...); err != nil {
+		return again, err
+	}
+	return 0, nil // there may be more
 }

@@ -208,7 +208,7 @@ func lockClock(c *conn) error {
 // time.
 func (s *Store) Beat(ctx context.Context) error {
 	var m moment
-	err := s.writing(ctx, "beat", func(c *conn) (err error) {
+	err := s.writingOn(ctx, s.clock, "beat", func(c *conn) (err error) {
 		m, err = s.beat(c, true)
 		return err
 	})

@@ -12,6 +12,11 @@
 // in it when nobody has said so for too long. SQLite has no clock but that of
 // the process; PostgreSQL's is read after the lock was granted.
 //
+// What was committed of an agent is remembered together with the version of its
+// row, so that a large agent need not be read anew for every transaction; under
+// the lock the version says whether it is still so (promise 9). In one process the
+// transactions of an agent queue before they take a connection.
+//
 // Whatever is written many rows at a time is written in one statement. Nothing
 // that would do harm if it ran twice runs outside an explicit transaction.
 // Errors that mean that the database cannot be used now wrap

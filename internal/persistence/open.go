@@ -35,16 +35,16 @@ type Options struct {
 type Store struct {
 	options Options
 	log     *slog.Logger
-	write   *pool
-	read    *pool
-	path    string // of the SQLite file
-	schema  schema
+	pools
+	path   string // of the SQLite file
+	schema schema
 
 	// highest is the latest service instant that was handed out: time does not
 	// move back, though the wall clock may do so between two beats.
 	highest atomic.Int64
 
 	memory memory
+	queue  queue
 
 	mu       sync.Mutex
 	silences []discovery.Silence // committed ones; only ever appended to
@@ -52,8 +52,16 @@ type Store struct {
 
 var _ engine.Store = (*Store)(nil)
 
-// Open makes the store for a URL: sqlite:PATH, sqlite::memory: (one process, for
-// tests) or postgres://USER@HOST/DATABASE?sslmode=... It connects when it is
+// pools are a store's connections: those of transactions that write, those of
+// snapshots, and one for the service clock, so that a beat waits for nobody.
+// They may be the same.
+type pools struct {
+	write, read, clock *pool
+}
+
+// Open makes the store for a URL: sqlite:PATH, sqlite::memory: (for as long as the
+// store is open, with one connection: a View waits for the Update that runs) or
+// postgres://USER@HOST/DATABASE?sslmode=... It connects when it is
 // first used, so a database that is away is no error here; a URL that cannot be
 // used is one, and nothing takes its place (rule 11.1). Migrate must have run
 // before anything is kept.
@@ -67,10 +75,10 @@ func Open(_ context.Context, url string, opts Options) (*Store, error) {
 	switch scheme {
 	case "sqlite":
 		s.path, s.schema = rest, sqliteSchema
-		s.write, s.read, err = openSQLite(rest)
+		s.pools, err = openSQLite(rest)
 	case "postgres", "postgresql":
 		s.schema = postgresSchema
-		s.write, s.read, err = openPostgres(url)
+		s.pools, err = openPostgres(url)
 	default:
 		err = errors.New("want sqlite:PATH or postgres://USER@HOST/DATABASE")
 	}
@@ -101,11 +109,7 @@ func Redacted(url string) string {
 
 // Close ends all connections; what is under way fails.
 func (s *Store) Close() error {
-	err := s.write.close()
-	if s.read != s.write {
-		err = errors.Join(err, s.read.close())
-	}
-	if err != nil {
+	if err := errors.Join(s.write.close(), s.read.close(), s.clock.close()); err != nil {
 		return fmt.Errorf("close: %w", err)
 	}
 	return nil
@@ -118,7 +122,7 @@ var errPing = errors.New("ping")
 // (rule 8.3), so this asks for the lock that a change needs. The error wraps
 // engine.ErrUnavailable when it is not granted.
 func (s *Store) Ping(ctx context.Context) error {
-	err := s.writing(ctx, "ping", func(c *conn) error {
+	err := s.writingOn(ctx, s.clock, "ping", func(c *conn) error {
 		if err := lockClock(c); err != nil {
 			return err
 		}

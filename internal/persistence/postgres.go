@@ -51,17 +51,17 @@ const (
 )
 
 // openPostgres makes the pools for a URL; it connects to nothing.
-func openPostgres(raw string) (write, read *pool, err error) {
+func openPostgres(raw string) (pools, error) {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, nil, errors.New("it cannot be read as a URL; what is special in a name or a password is written as %XX") // the parser would repeat it
+		return pools{}, errors.New("it cannot be read as a URL; what is special in a name or a password is written as %XX") // the parser would repeat it
 	}
 	if strings.Trim(u.Path, "/") == "" && u.Query().Get("dbname") == "" {
-		return nil, nil, errors.New("it names no database")
+		return pools{}, errors.New("it names no database")
 	}
 	cfg, err := pq.NewConfig(raw)
 	if err != nil {
-		return nil, nil, withoutSecrets(err, u)
+		return pools{}, withoutSecrets(err, u)
 	}
 	if cfg.Runtime == nil {
 		cfg.Runtime = map[string]string{}
@@ -76,14 +76,23 @@ func openPostgres(raw string) (write, read *pool, err error) {
 	}
 	connector, err := pq.NewConnectorConfig(cfg)
 	if err != nil {
-		return nil, nil, err
+		return pools{}, withoutSecrets(err, u)
 	}
-	db := sqlx.NewDb(sql.OpenDB(connector), postgresDialect.driver)
-	db.SetMaxOpenConns(maxConnections)
-	db.SetMaxIdleConns(maxConnections)
-	db.SetConnMaxIdleTime(5 * time.Minute)
+	connector.Dialer(newDialer())
+	connect := func(connections int) *sqlx.DB {
+		db := sqlx.NewDb(sql.OpenDB(connector), postgresDialect.driver)
+		db.SetMaxOpenConns(connections)
+		db.SetMaxIdleConns(connections)
+		db.SetConnMaxIdleTime(5 * time.Minute)
+		return db
+	}
+	db := connect(maxConnections)
 	snapshot := &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true}
-	return newPool(db, postgresDialect, nil), newPool(db, postgresDialect, snapshot), nil
+	return pools{
+		write: newPool(db, postgresDialect, nil),
+		read:  newPool(db, postgresDialect, snapshot),
+		clock: newPool(connect(1), postgresDialect, nil),
+	}, nil
 }
 
 // withoutSecrets is what the driver says of a URL, unless that repeats a password.

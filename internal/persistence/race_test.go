@@ -1,6 +1,7 @@
 package persistence_test
 
 import (
+	"database/sql"
 	"errors"
 	"testing"
 	"time"
@@ -242,4 +243,44 @@ func TestTheDatabasesClock(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// Heartbeats that bring no news move no index on PostgreSQL (HOT updates).
+func TestHeartbeatsMoveNoIndex(t *testing.T) {
+	if pgtest.Shared(t) == nil {
+		return
+	}
+	url := emptyPostgres(t)
+	s, err := persistence.Open(t.Context(), url, persistence.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	save(t, s, func(*discovery.Occurrence) {})
+	const beats = 50
+	for n := range beats {
+		beat := engine.Touch{AgentID: "scout", OccurrenceID: "o1", Boot: "b1", Sequence: int64(n + 2), State: discovery.Work}
+		if touched, err := s.Touch(t.Context(), []engine.Touch{beat}); err != nil || !touched[0].Taken {
+			t.Fatalf("heartbeat %d: %v, %v", n, touched, err)
+		}
+	}
+	if err := s.Close(); err != nil { // its sessions tell the statistics as they end
+		t.Fatal(err)
+	}
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	var updated, hot int
+	for updated < beats { // until the sessions have ended; the test's time limit ends this, too
+		if err := db.QueryRow(`SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'occurrences'`).Scan(&updated, &hot); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if hot != updated {
+		t.Errorf("%d of %d updates were HOT", hot, updated)
+	}
 }

@@ -41,27 +41,28 @@ const (
 // that is away for now can come back. One connection writes: there can be no
 // more than one writer anyway, and so the others queue where a context can end
 // the wait. In memory one connection does everything.
-func openSQLite(path string) (write, read *pool, err error) {
+func openSQLite(path string) (pools, error) {
 	if path == inMemory {
 		db, err := sqliteDB(dsn(path, "immediate"), 1)
 		if err != nil {
-			return nil, nil, err
+			return pools{}, err
 		}
 		p := newPool(db, sqliteDialect, nil)
-		return p, p, nil
+		return pools{write: p, read: p, clock: p}, nil
 	}
 	if err := usablePath(path); err != nil {
-		return nil, nil, err
+		return pools{}, err
 	}
 	writer, err := sqliteDB(dsn(path, "immediate"), 1)
 	if err != nil {
-		return nil, nil, err
+		return pools{}, err
 	}
 	readers, err := sqliteDB(dsn(path, "deferred", "query_only(1)"), maxReaders)
 	if err != nil {
-		return nil, nil, errors.Join(err, writer.Close())
+		return pools{}, errors.Join(err, writer.Close())
 	}
-	return newPool(writer, sqliteDialect, nil), newPool(readers, sqliteDialect, &sql.TxOptions{ReadOnly: true}), nil
+	p := newPool(writer, sqliteDialect, nil)
+	return pools{write: p, read: newPool(readers, sqliteDialect, &sql.TxOptions{ReadOnly: true}), clock: p}, nil
 }
 
 func sqliteDB(dsn string, connections int) (*sqlx.DB, error) {

@@ -19,10 +19,14 @@ const maxAttempts = 8
 // it back because of another one. Before the commit nothing is certain, after an
 // error of the commit itself nothing is known: such an error says so.
 func (s *Store) writing(ctx context.Context, what string, fn func(c *conn) error) error {
+	return s.writingOn(ctx, s.write, what, fn)
+}
+
+func (s *Store) writingOn(ctx context.Context, p *pool, what string, fn func(c *conn) error) error {
 	var err error
 	for range maxAttempts {
 		careful := errors.Is(err, errConflict)
-		if err = s.once(ctx, s.write, func(c *conn) error {
+		if err = s.once(ctx, p, func(c *conn) error {
 			c.careful = careful
 			return fn(c)
 		}); err == nil || !again(err) {
@@ -72,8 +76,13 @@ func (s *Store) once(ctx context.Context, p *pool, fn func(c *conn) error) error
 
 // Update implements engine.Store.
 func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func(tx engine.Tx) error) error {
+	leave, err := s.queue.enter(ctx, agentID)
+	if err != nil {
+		return fail(ctx, "update agent "+agentID, err)
+	}
+	defer leave()
 	var done *tx
-	err := s.writing(ctx, "update agent "+agentID, func(c *conn) error {
+	err = s.writing(ctx, "update agent "+agentID, func(c *conn) error {
 		done = nil
 		row, err := lockAgent(c, agentID, create)
 		if err != nil {

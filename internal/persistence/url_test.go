@@ -1,11 +1,13 @@
 package persistence_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/persistence"
 )
 
@@ -72,5 +74,25 @@ func TestTheNameOfTheFile(t *testing.T) {
 	migrate(t, "sqlite:"+path)
 	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
+	}
+}
+
+// In memory a store works as long as it is open, and shares nothing with others.
+func TestInMemory(t *testing.T) {
+	one, two := open(t, "sqlite::memory:", nil), open(t, "sqlite::memory:", nil)
+	for _, s := range []*persistence.Store{one, two} {
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := mark(t.Context(), one, 7); err != nil {
+		t.Fatal(err)
+	}
+	if n := marked(t, one); n != 7 {
+		t.Errorf("reads %d", n)
+	}
+	err := two.View(t.Context(), func(tx engine.ReadTx) error { _, _, err := tx.Agent("scout"); return err })
+	if !errors.Is(err, engine.ErrNotFound) {
+		t.Errorf("the other store: %v", err)
 	}
 }

@@ -37,9 +37,10 @@ CREATE TABLE silences (
     ahead INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row per agent, locked by whoever changes anything of it. version grows
--- with every such change, so that a replica knows whether what it remembers of
--- the agent is still so. wake_at is when the agent must be stepped though
+-- One row per agent, locked by whoever changes anything of it. version is a new
+-- random number with every such change, so that a replica knows whether what it
+-- remembers of the agent is still so; whoever changes rows by hand must change
+-- it, too. wake_at is when the agent must be stepped though
 -- nothing happens. head_seq and head_hash are the end of its chain of events.
 -- hold_of, standing_of and stopped_by are the rollouts that the documents name:
 -- they are not purged (rule 9.3).
