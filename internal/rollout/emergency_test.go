@@ -170,18 +170,20 @@ func TestEmergencyTakesNoCommands(t *testing.T) {
 // again whoever has not stopped, with five minutes anew.
 func TestEmergencyTwice(t *testing.T) {
 	s := scene(t)
-	s.fleetOf(discovery.Work, ids(3)...)
-	for _, o := range ids(3) {
+	s.fleetOf(discovery.Work, ids(4)...)
+	for _, o := range ids(4) {
 		s.actors[o].deaf, s.actors[o].takes = true, -1
 	}
 	id := s.emergency()
 	first := s.lastTold("o1", rollout.Stop)
 	s.report("o2", discovery.Stopped)
+	mustBe(t, "o4 acknowledges", codeOf(t, s.answered(s.lastTold("o4", rollout.Stop))), "")
+	s.actors["o4"].mute = true // and falls silent: it has stopped
 	mustBe(t, "o3 acknowledges", codeOf(t, s.answered(s.lastTold("o3", rollout.Stop))), "")
 	s.run(299 * time.Second)
 	mustBe(t, "the same", s.emergency(), id)
 	mustBe(t, "created", s.last.Created, false)
-	for o, times := range map[string]int{"o1": 2, "o2": 1, "o3": 2} {
+	for o, times := range map[string]int{"o1": 2, "o2": 1, "o3": 2, "o4": 1} {
 		mustBe(t, "stops for "+o, len(s.told(o, rollout.Stop)), times)
 	}
 	mustBe(t, "the first is withdrawn", codeOf(t, s.answered(first)), rollout.CodeWithdrawn)

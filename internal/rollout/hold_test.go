@@ -242,6 +242,22 @@ func TestRelease(t *testing.T) {
 	})
 }
 
+// TestReleaseForgetsStragglers: whom a terminal shutdown has missed is the hold's
+// business, and nobody's after the release (rules 8.4 and 4.17).
+func TestReleaseForgetsStragglers(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, ids(3)...)
+	s.actors["o3"].mute = true
+	id := s.request(rollout.Shutdown, instant, terminal, oneWave())
+	s.run(40 * time.Second)
+	mustBe(t, "state", s.rollout(id).Status, rollout.Partial)
+	s.release()
+	s.actors["o3"].mute = false
+	s.beat("o3")
+	mustBe(t, "stops", len(s.told("o3", rollout.Stop)), 1)
+	s.mustIncident(rollout.IncidentStraggler, 0, false)
+}
+
 // TestReleaseEndsTheEmergency is rule 8.4: an emergency rollout that still runs
 // is aborted, its stops withdrawn.
 func TestReleaseEndsTheEmergency(t *testing.T) {
