@@ -95,9 +95,14 @@ func (c *call) bindQuery(name string, required bool, dst any) {
 	c.bindValues("/query/"+name, c.query[name], required, dst)
 }
 
-// bindHeader lays a header onto what dst points to, if it is there.
+// bindHeader lays a header onto what dst points to, if it is there. Several lines of
+// a header are one list (RFC 9110).
 func (c *call) bindHeader(name string, dst any) {
-	c.bindValues("/header/"+name, c.request.Header.Values(name), false, dst)
+	lines := c.request.Header.Values(name)
+	if len(lines) > 1 {
+		lines = []string{strings.Join(lines, ", ")}
+	}
+	c.bindValues("/header/"+name, lines, false, dst)
 }
 
 func (c *call) bindValues(at string, values []string, required bool, dst any) {

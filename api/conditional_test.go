@@ -78,6 +78,12 @@ func TestIfNoneMatch(t *testing.T) {
 			t.Errorf("If-None-Match %s: %s", other, w.Body)
 		}
 	}
+	two := request(t.Context(), "GET", rolloutPath(r), "", `If-None-Match: "a"`)
+	two.Header.Add("If-None-Match", tag)
+	w := httptest.NewRecorder()
+	if h.handler.ServeHTTP(w, two); w.Code != 304 {
+		t.Errorf("two lines of If-None-Match: %d %s", w.Code, w.Body)
+	}
 	// It says nothing to calls that change something, or that have no ETag.
 	if w := h.want(200, "POST", rolloutPath(r)+"/abort", `{"reason":"r"}`, "If-None-Match: *"); h.tagOf(w) == tag {
 		t.Error("an abort changed nothing")

@@ -91,10 +91,10 @@ func (h *house) run(ctx context.Context) {
 	ticker := time.NewTicker(time.Second)
 	defer ticker.Stop()
 	for {
-		if err := h.engine.Beat(ctx); err != nil {
+		if err := h.engine.Beat(ctx); err != nil && ctx.Err() == nil {
 			h.t.Errorf("beat: %v", err)
 		}
-		if _, err := h.engine.RunOnce(ctx); err != nil {
+		if _, err := h.engine.RunOnce(ctx); err != nil && ctx.Err() == nil {
 			h.t.Errorf("work: %v", err)
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,4 +212,35 @@ func TestKeysOfOccurrencesAreIgnored(t *testing.T) {
 	if w := h.want(200, "POST", rolloutPath(r)+"/decision", decide("accept"), key("k")); w.Header().Get("Idempotency-Replayed") != "" {
 		t.Error("an occurrence's decision was kept")
 	}
+}
+
+// Rule 10.7, and promise 6: of many calls at once with one key, on two replicas, one
+// has its effect; the others are told so, or that it still runs.
+func TestOnceAmongMany(t *testing.T) {
+	overStores(t, func(t *testing.T, open opener) {
+		h := newHouse(t, open)
+		h.fleet("scout", "default", "scout-1")
+		replicas := []*house{h, h.replica()}
+		answers := make([]*httptest.ResponseRecorder, 12)
+		var calls sync.WaitGroup
+		for i := range answers {
+			calls.Go(func() {
+				answers[i] = replicas[i%2].send("POST", "/v1/agents/scout/shutdowns", `{"reason":"r","supersede":true}`, key("k"))
+			})
+		}
+		calls.Wait()
+		first := 0
+		for _, w := range answers {
+			switch {
+			case w.Code == 201 && w.Header().Get("Idempotency-Replayed") == "":
+				first++
+			case w.Code == 201:
+			case w.Code != 409 || got[api.Problem](h, w).Code != api.ErrorCodeInProgress:
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+		if made := get[api.RolloutList](h, "/v1/rollouts").Rollouts; first != 1 || len(made) != 1 {
+			t.Errorf("%d calls were the first, %d rollouts were made", first, len(made))
+		}
+	})
 }

@@ -86,7 +86,7 @@ func TestThrottledHeartbeatThatIsNone(t *testing.T) {
 
 // Rule 10.9: the emergency stop is never throttled; everything else is, and what
 // is outside /v1 belongs to nobody.
-func TestThrottle(t *testing.T) {
+func TestWhatIsThrottled(t *testing.T) {
 	h := newHouse(t, openMemory)
 	h.fleet("scout", "default")
 	before := h.dump()
