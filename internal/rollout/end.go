@@ -118,7 +118,7 @@ func (w *world) letOut(occurrence string) {
 // cancel ends a member's part in a rollout that has ended. A stop that was
 // withdrawn before it was acknowledged never counts against its boot (6.2).
 func (w *world) cancel(r *Rollout, m *Member) {
-	if r.Status != Succeeded && r.Status != Partial && m.Told && m.HeardBoot != m.Boot && !m.Clean {
+	if r.Status != Succeeded && r.Status != Partial && m.Told && m.HeardBoot != m.Boot && !m.Clean && w.Notes[m.OccurrenceID].Boot == m.Boot {
 		w.forgetTold(r, m.OccurrenceID)
 	}
 	if m.Status == MemberPending || m.Status.InFlight() {

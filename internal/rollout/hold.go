@@ -51,7 +51,7 @@ func (w *world) dropLoose(rolloutID string) {
 		if loose.RolloutID != rolloutID {
 			continue
 		}
-		if n := w.Notes[id]; !loose.Acknowledged && n.StopBy == rolloutID {
+		if n := w.Notes[id]; loose.Sole && !loose.Acknowledged && n.StopBy == rolloutID {
 			n.StopBy = ""
 			w.Notes[id] = n
 		}
@@ -125,6 +125,12 @@ func (w *world) tellLoose(o *discovery.Occurrence, rolloutID, reason string, for
 	}
 	last.Told++
 	last.Acknowledged = last.Acknowledged && last.Boot == o.Boot // what was heard stays heard
+	last.Sole = last.Sole && last.Boot == o.Boot
+	w.note(o, func(n *Note) {
+		if n.StopBy == "" {
+			n.StopBy, last.Sole = rolloutID, true
+		}
+	})
 	last.Boot, last.Deadline = o.Boot, w.now.Add(stopTimeout)
 	last.InstructionID = instructionID(rolloutID, "stop", o.ID, last.Told)
 	w.Loose[o.ID] = last
@@ -132,11 +138,6 @@ func (w *world) tellLoose(o *discovery.Occurrence, rolloutID, reason string, for
 	w.send(Instruction{
 		ID: last.InstructionID, Type: Stop, OccurrenceID: o.ID, Boot: o.Boot, RolloutID: rolloutID,
 		Force: force, IssuedAt: w.now, Deadline: last.Deadline, Reason: reason,
-	})
-	w.note(o, func(n *Note) {
-		if n.StopBy == "" {
-			n.StopBy = rolloutID
-		}
 	})
 	return last.Told
 }

@@ -242,6 +242,21 @@ func TestRelease(t *testing.T) {
 	})
 }
 
+// TestStopOfTheNewBoot: what the release withdraws for a member's former boot says
+// nothing of its new one, which acknowledged the stop of the hold and is no
+// witness (rules 8.4 and 6.2).
+func TestStopOfTheNewBoot(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, "o1")
+	s.actors["o1"].takes = -1
+	s.emergency()
+	s.boot("o1")
+	s.report("o1", discovery.Work)
+	s.acknowledge("o1")
+	s.release()
+	mustBe(t, "proceeds", s.joinsTheAwake("o2"), false)
+}
+
 // TestReleaseForgetsStragglers: whom a terminal shutdown has missed is the hold's
 // business, and nobody's after the release (rules 8.4 and 4.17).
 func TestReleaseForgetsStragglers(t *testing.T) {

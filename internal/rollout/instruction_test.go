@@ -93,6 +93,28 @@ func TestRefusedByAllButAJoiner(t *testing.T) {
 	mustBe(t, "state", s.rollout(id).Status, rollout.Succeeded)
 }
 
+// TestToldInItsTurn is rules 4.6 and 4.5: who needed no telling, was not heard in
+// time, and then turns out not to be awake is told as max_concurrent allows,
+// since it is no new boot.
+func TestToldInItsTurn(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, "o1")
+	s.fleetOf(discovery.Wakeup, "o2")
+	s.actors["o1"].takes, s.actors["o2"].takes = -1, -1
+	id := s.request(rollout.Wakeup, oneWave(func(g *rollout.Group) {
+		g.MaxConcurrent, g.Timeout = rollout.Count(1), 20*time.Second
+	}))
+	s.must(verdictOf(id, rollout.Accept))
+	s.quiet(20 * time.Second)
+	mustBe(t, "o1", s.place(id, "o1").Status, rollout.MemberFailed)
+	mustBe(t, "o2", s.place(id, "o2").Status, rollout.MemberInstructed)
+	s.report("o1", discovery.Wakeup)
+	mustBe(t, "o1 is told", len(s.told("o1", rollout.Wake)), 0)
+	s.report("o2", discovery.Work)
+	mustBe(t, "o2", s.place(id, "o2").Status, rollout.MemberReached)
+	mustBe(t, "o1 is told in its turn", len(s.told("o1", rollout.Wake)), 1)
+}
+
 // TestForTheBootThatWas is rule 7.2: an instruction is for the boot that was
 // current when it was made; a new boot withdraws it, and is told by one of its
 // own.

@@ -87,18 +87,10 @@ func (w *world) letGo(r *Rollout, v *Wave) {
 	if !v.started() || !v.mayTell() {
 		return
 	}
-	limit, flying := len(v.Members), 0
-	if v.MaxConcurrent.Set {
-		limit = v.MaxConcurrent.Up(v.present())
-	}
-	for i := range v.Members {
-		if v.Members[i].Status.InFlight() {
-			flying++
-		}
-	}
+	room := v.room()
 	for i := range v.Members {
 		m := &v.Members[i]
-		if flying >= limit {
+		if room <= 0 {
 			return
 		}
 		o := w.in.Fleet.Get(m.OccurrenceID)
@@ -110,8 +102,22 @@ func (w *world) letGo(r *Rollout, v *Wave) {
 		} else {
 			w.tell(r, v, m, o)
 		}
-		flying++
+		room--
 	}
+}
+
+// room is how many more members may be told now (rule 4.5).
+func (v *Wave) room() int {
+	room := len(v.Members)
+	if v.MaxConcurrent.Set {
+		room = v.MaxConcurrent.Up(v.present())
+	}
+	for i := range v.Members {
+		if v.Members[i].Status.InFlight() {
+			room--
+		}
+	}
+	return room
 }
 
 // present counts the members that are not skipped.

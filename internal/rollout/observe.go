@@ -31,8 +31,8 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 	was := m.Status
 	o := w.in.Fleet.Get(m.OccurrenceID)
 	w.noticeErrors(r, m, o)
-	if m.Untold && m.ReachedAt.IsZero() && m.heard(o) && !r.affirmed(o) && o.Coordinated && o.Boot == m.Boot && !o.State.Awake() && w.live(o) && r.Status == Rolling && v.mayTell() {
-		w.tell(r, v, m, o) // it was awake and is not any more (rule 4.6)
+	if w.wasAwake(r, v, m, o) && (m.Status.InFlight() || v.room() > 0) {
+		w.tell(r, v, m, o) // rule 4.6; who has lost its place waits for another one (rule 4.5)
 		return
 	}
 	if o != nil && !o.Coordinated && r.Kind != Emergency && !m.Told {
@@ -55,6 +55,13 @@ func (w *world) follow(r *Rollout, v *Wave, m *Member) {
 	if was != status {
 		w.memberChanged(r, v, m)
 	}
+}
+
+// wasAwake tells whether a member needed no telling because it was awake, and turns
+// out not to be any more, so that it is told (rule 4.6).
+func (w *world) wasAwake(r *Rollout, v *Wave, m *Member, o *discovery.Occurrence) bool {
+	return m.Untold && m.ReachedAt.IsZero() && m.heard(o) && !r.affirmed(o) && o.Coordinated && o.Boot == m.Boot && !o.State.Awake() &&
+		w.live(o) && r.Status == Rolling && v.mayTell()
 }
 
 // observe is the table of rule 4.11, the first row that fits. newBoot says that it

@@ -62,7 +62,9 @@ func (w *watch) concurrency(before, next rollout.State, eff rollout.Effects) {
 		}
 		flying, present := 0, 0
 		for _, m := range v.Members {
-			if m.Status.InFlight() {
+			// Who comes back without being told may exceed the limit (rule 4.5).
+			was := memberOf(before.Find(at.rollout), m.OccurrenceID)
+			if m.Status.InFlight() && (was == nil || was.Status.InFlight() || was.InstructionID != m.InstructionID) {
 				flying++
 			}
 			if m.Status != rollout.MemberSkipped {

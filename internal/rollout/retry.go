@@ -62,24 +62,17 @@ func (m *Member) mayTryAgain(r *Rollout) bool {
 // tellAgain tells members anew, at most max_concurrent at once; the others wait
 // for their turn. The grace of rule 4.11 begins anew, stable_for goes on.
 func (w *world) tellAgain(r *Rollout, v *Wave, members []*Member) {
-	limit, flying := len(v.Members), 0
-	if v.MaxConcurrent.Set {
-		limit = v.MaxConcurrent.Up(v.present())
-	}
+	room := v.room()
 	for i := range v.Members {
-		m := &v.Members[i]
-		m.ErrorSince, m.StoppedSince = time.Time{}, time.Time{}
-		if m.Status.InFlight() {
-			flying++
-		}
+		v.Members[i].ErrorSince, v.Members[i].StoppedSince = time.Time{}, time.Time{}
 	}
 	for _, m := range members {
 		m.Told, m.Restarts, m.Status, m.Deadline = false, 0, MemberPending, time.Time{}
 		o := w.in.Fleet.Get(m.OccurrenceID)
 		m.see(o)
-		if flying < limit {
+		if room > 0 {
 			w.tell(r, v, m, o)
-			flying++
+			room--
 		}
 	}
 }

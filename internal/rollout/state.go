@@ -135,6 +135,9 @@ type LooseStop struct {
 	Deadline      time.Time `json:"deadline"`
 	Acknowledged  bool      `json:"acknowledged,omitempty"`
 	Told          int       `json:"told"` // how often for this rollout
+	// Sole: nothing else had told the boot to stop, so that taking this back takes
+	// back all (rule 6.2).
+	Sole bool `json:"sole,omitempty"`
 }
 
 // clone copies the state so deeply that changing the copy leaves s alone.

@@ -175,6 +175,26 @@ func TestStragglerIsNoWitness(t *testing.T) {
 	s.mustAnswer("o3", rollout.Decide, "opened_a_wakeup")
 }
 
+// TestStragglerStopTakenBack: opening a wakeup takes the straggler's stop back, and
+// not the one that its wave had given it before (rules 4.17 and 6.2).
+func TestStragglerStopTakenBack(t *testing.T) {
+	s := scene(t)
+	s.fleetOf(discovery.Work, "o1", "o2")
+	s.actors["o2"].mute, s.actors["o2"].deaf = true, true
+	s.request(rollout.Shutdown, instant, oneWave())
+	s.run(40 * time.Second)
+	s.actors["o2"].mute = false
+	s.beat("o2")
+	mustBe(t, "told in its wave, and once more", len(s.told("o2", rollout.Stop)), 2)
+	s.boot("o3")
+	s.run(11 * time.Second)
+	s.mustAnswer("o3", rollout.Decide, "opened_a_wakeup")
+	mustBe(t, "the first stop was not withdrawn", s.told("o2", rollout.Stop)[0].WithdrawnAt.IsZero(), true)
+	s.boot("o4")
+	s.run(11 * time.Second)
+	s.mustAnswer("o4", rollout.Wait, "wakeup_under_way")
+}
+
 // TestWitnessOfARefusedWakeup is rules 6.2 and 6.4: who was told, answered
 // proceed or heard to affirm in a wakeup that stands vouches for nothing, until
 // it stands no longer.
