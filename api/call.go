@@ -59,11 +59,9 @@ type call struct {
 	bad    wire.Invalid
 }
 
-type callKey struct{}
-
 // callOf is the call that ctx belongs to. Outside of one it is an empty call.
 func callOf(ctx context.Context) *call {
-	if c, ok := ctx.Value(callKey{}).(*call); ok {
+	if c := recordOf(ctx).call; c != nil {
 		return c
 	}
 	return &call{}

@@ -39,7 +39,7 @@ func reached(t *testing.T, rt route, r *http.Request, params map[string]string) 
 		rctx.URLParams.Add(name, value)
 	}
 	c := &call{operation: rt.operation, query: r.URL.Query(), checker: newChecker()}
-	c.request = r.WithContext(context.WithValue(context.WithValue(r.Context(), chi.RouteCtxKey, rctx), callKey{}, c))
+	c.request = r.WithContext(context.WithValue(context.WithValue(r.Context(), chi.RouteCtxKey, rctx), recordKey{}, &record{call: c}))
 	defer func() { called = recover() != nil }()
 	_, err = rt.serve(c)
 	return err, false

@@ -117,10 +117,13 @@ func (nobody) Answered(string, string, int, time.Duration) {}
 // have been looked at, existence and state are the operation's own business.
 func (h *handler) serve(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		c := &call{operation: rt.operation, query: r.URL.Query(), checker: h.checker}
-		ctx := context.WithValue(r.Context(), callKey{}, c)
-		c.request = r.WithContext(ctx)
-		recordOf(ctx).operation = rt.operation.ID
+		c := &call{operation: rt.operation, request: r, checker: h.checker}
+		if r.URL.RawQuery != "" {
+			c.query = r.URL.Query()
+		}
+		ctx := r.Context()
+		rec := recordOf(ctx)
+		rec.call, rec.operation = c, rt.operation.ID
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 

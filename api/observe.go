@@ -21,6 +21,7 @@ type record struct {
 	code      string // of a problem, or empty
 	status    int    // zero until an answer has begun
 	size      int64
+	call      *call // to an operation; nil before it is known, and for pages
 }
 
 type recordKey struct{}

@@ -84,7 +84,7 @@ func TestWantsStream(t *testing.T) {
 	} {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.Header.Set("Accept", accept)
-		ctx := context.WithValue(context.Background(), callKey{}, &call{request: r})
+		ctx := context.WithValue(context.Background(), recordKey{}, &record{call: &call{request: r}})
 		if got := wantsStream(ctx); got != want {
 			t.Errorf("Accept %q: %v", accept, got)
 		}

@@ -256,6 +256,8 @@ type rolloutView struct {
 			OccurrenceID string `json:"occurrence_id"`
 			State        string `json:"state"`
 			Detail       string `json:"detail"`
+
+			ReachedAt *time.Time `json:"reached_at"`
 		} `json:"members"`
 	} `json:"waves"`
 }
@@ -272,20 +274,24 @@ func (r rolloutView) String() string {
 	return b.String()
 }
 
+// rollout reads a rollout.
+func (p *process) rollout(id string) (r rolloutView, err error) {
+	status, raw, err := p.try(http.MethodGet, "/v1/rollouts/"+id, nil)
+	switch {
+	case err != nil:
+		return r, err
+	case status != http.StatusOK:
+		return r, fmt.Errorf("%d %s", status, raw)
+	}
+	return r, json.Unmarshal(raw, &r)
+}
+
 // ends waits until a rollout has come to a final state.
 func (p *process) ends(t *testing.T, id string) rolloutView {
 	t.Helper()
 	var r rolloutView
-	eventually(t, "rollout "+id+" ends", func() error {
-		r = rolloutView{}
-		status, raw, err := p.try(http.MethodGet, "/v1/rollouts/"+id, nil)
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("%d %s", status, raw)
-		}
-		if err == nil {
-			err = json.Unmarshal(raw, &r)
-		}
-		if err != nil {
+	eventually(t, "rollout "+id+" ends", func() (err error) {
+		if r, err = p.rollout(id); err != nil {
 			return err
 		}
 		switch r.State {

@@ -27,7 +27,8 @@ const (
 
 	claimBatch   = 256 // deliveries claimed at once
 	settleBatch  = 512 // deliveries settled at once
-	claimsARound = 64  // claims of one RunOnce
+	settlePace   = 4 * time.Millisecond
+	claimsARound = 64 // claims of one RunOnce
 	settleLimit  = 10 * time.Second
 )
 

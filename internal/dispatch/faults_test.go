@@ -21,6 +21,7 @@ func TestSettlementsSurviveADatabaseThatGoesAway(t *testing.T) {
 		if _, err := d.RunOnce(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		<-time.After(settlePace)
 		synctest.Wait()
 		select {
 		case <-d.Ready():

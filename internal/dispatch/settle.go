@@ -3,14 +3,18 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // settler gathers what is to be recorded. While one batch is being written the
-// next one gathers, so the more there is the fewer transactions it takes for
+// next one gathers, and for settlePace after a batch of several has begun as long
+// as more is under way: so the more there is the fewer transactions it takes for
 // each.
 type settler struct {
 	pending []Settled
 	writing bool
+	began   time.Time // the last batch
+	several bool      // it was one of several
 }
 
 // settled puts an outcome among those to be recorded. d.mu is held.
@@ -44,7 +48,11 @@ func (d *Dispatcher) settleLeft(ctx context.Context) error {
 
 func (d *Dispatcher) write(ctx context.Context) error {
 	for {
-		batch := d.nextBatch()
+		batch, rest := d.nextBatch()
+		if rest > 0 {
+			<-time.After(rest) //nolint:forbidigo // it lets others gather and decides nothing
+			continue
+		}
 		if batch == nil {
 			return nil
 		}
@@ -61,20 +69,25 @@ func (d *Dispatcher) writeBatch(ctx context.Context, batch []Settled) error {
 	return d.cfg.Outbox.Settle(ctx, batch)
 }
 
-// nextBatch takes what has gathered; nil ends the writing.
-func (d *Dispatcher) nextBatch() []Settled {
+// nextBatch takes what has gathered, or says for how long more may gather; no
+// batch ends the writing.
+func (d *Dispatcher) nextBatch() (batch []Settled, rest time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(d.settler.pending) == 0 {
-		d.settler.pending = nil
-		d.settler.writing = false
+	s := &d.settler
+	if len(s.pending) == 0 {
+		s.pending, s.writing = nil, false
 		d.checkQuiet()
-		return nil
+		return nil, 0
 	}
-	n := min(len(d.settler.pending), settleBatch)
-	batch := d.settler.pending[:n:n]
-	d.settler.pending = d.settler.pending[n:]
-	return batch
+	now := d.cfg.Now()
+	if rest = settlePace - now.Sub(s.began); s.several && rest > 0 && rest <= settlePace && d.underWay > 0 && len(s.pending) < settleBatch {
+		return nil, rest
+	}
+	n := min(len(s.pending), settleBatch)
+	s.began, s.several = now, n > 1
+	batch, s.pending = s.pending[:n:n], s.pending[n:]
+	return batch, 0
 }
 
 // giveBack keeps a batch that could not be written, in front of the others.

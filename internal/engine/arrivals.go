@@ -42,12 +42,11 @@ func (a arrival) creates() bool { return a.register != nil || a.beat != nil }
 // through takes an arrival through the door, together with all others that have
 // gathered there meanwhile.
 func (h *heartbeats) through(ctx context.Context, agentID string, a arrival) arrived {
-	select {
-	case r := <-h.door(agentID).submit(a): //nolint:contextcheck // a batch belongs to many requests; none of them may end it
-		return r
-	case <-ctx.Done():
-		return arrived{err: ctx.Err()}
+	r, err := h.door(agentID).submit(ctx, a) //nolint:contextcheck // a batch belongs to many requests; none of them may end it
+	if err != nil {
+		return arrived{err: err}
 	}
+	return r
 }
 
 // takeAll takes a batch of one agent through the door: one Update, one step.

@@ -22,6 +22,9 @@ type HeartbeatAnswer struct {
 // statement grows without end.
 const batchLimit = 512
 
+// batchPace is between the beginnings of two batches; to a heartbeat it is nothing.
+const batchPace = 700 * time.Microsecond
+
 // batchTimeout bounds a batch, whoever waits for it.
 const batchTimeout = 15 * time.Second
 
@@ -56,7 +59,7 @@ type touchResult struct {
 
 func newHeartbeats(e *Engine) *heartbeats {
 	h := &heartbeats{e: e, doors: map[string]*batcher[arrival, arrived]{}, said: map[who]said{}}
-	h.touch.work, h.touch.limit = h.touchAll, batchLimit
+	h.touch.work, h.touch.limit, h.touch.pace = h.touchAll, batchLimit, batchPace
 	return h
 }
 
@@ -70,18 +73,16 @@ func (e *Engine) Heartbeat(ctx context.Context, agentID, occurrence string, hb d
 	last, known := h.said[id]
 	h.mu.Unlock()
 	if !known || last == news {
-		select {
-		case r := <-h.touch.submit(touchOf(agentID, occurrence, hb)):
-			if r.err != nil {
-				return HeartbeatAnswer{}, r.err
-			}
-			if r.touched.Taken {
+		touched, err := h.pass(ctx, touchOf(agentID, occurrence, hb))
+		if err != nil {
+			return HeartbeatAnswer{}, err
+		}
+		if touched.Taken {
+			if !known {
 				h.remember(id, news)
-				e.observer.Heartbeat(false)
-				return HeartbeatAnswer{Accepted: true, Sequence: hb.Sequence, ServerTime: r.touched.Wall, Pending: r.touched.Pending, Settings: e.Settings()}, nil
 			}
-		case <-ctx.Done():
-			return HeartbeatAnswer{}, ctx.Err()
+			e.observer.Heartbeat(false)
+			return HeartbeatAnswer{Accepted: true, Sequence: hb.Sequence, ServerTime: touched.Wall, Pending: touched.Pending, Settings: e.Settings()}, nil
 		}
 	}
 	r := h.through(ctx, agentID, arrival{occurrence: occurrence, beat: &hb})
@@ -97,12 +98,17 @@ func (e *Engine) Heartbeat(ctx context.Context, agentID, occurrence string, hb d
 func (e *Engine) Alive(ctx context.Context, agentID, occurrence string, hb discovery.Heartbeat) error {
 	t := touchOf(agentID, occurrence, hb)
 	t.AliveOnly = true
-	select {
-	case r := <-e.beats.touch.submit(t):
-		return r.err
-	case <-ctx.Done():
-		return ctx.Err()
+	_, err := e.beats.pass(ctx, t)
+	return err
+}
+
+// pass records a heartbeat in passing, together with others.
+func (h *heartbeats) pass(ctx context.Context, t Touch) (Touched, error) {
+	r, err := h.touch.submit(ctx, t)
+	if err != nil {
+		return Touched{}, err
 	}
+	return r.touched, r.err
 }
 
 func touchOf(agentID, occurrence string, hb discovery.Heartbeat) Touch {
@@ -129,7 +135,7 @@ func (h *heartbeats) door(agentID string) *batcher[arrival, arrived] {
 	defer h.mu.Unlock()
 	b, ok := h.doors[agentID]
 	if !ok {
-		b = &batcher[arrival, arrived]{limit: batchLimit, work: func(batch []arrival) []arrived { return h.takeAll(agentID, batch) }}
+		b = &batcher[arrival, arrived]{limit: batchLimit, pace: batchPace, work: func(batch []arrival) []arrived { return h.takeAll(agentID, batch) }}
 		h.doors[agentID] = b
 	}
 	return b

@@ -15,7 +15,7 @@ func (r *reader) Agent(agentID string) (rollout.State, discovery.Fleet, error) {
 	if err != nil {
 		return rollout.State{}, discovery.Fleet{}, err
 	}
-	m, occurrences, err := r.recall(row)
+	m, occurrences, _, err := r.recall(row)
 	if err != nil {
 		return rollout.State{}, discovery.Fleet{}, err
 	}
@@ -40,8 +40,12 @@ func (t *tx) Agent(agentID string) (rollout.State, discovery.Fleet, error) {
 		err         error
 	)
 	if !t.wrote {
-		if m, occurrences, err = t.recall(t.row); err != nil {
+		var busy bool
+		if m, occurrences, busy, err = t.recall(t.row); err != nil {
 			return rollout.State{}, discovery.Fleet{}, err
+		}
+		if idle := true; occurrences != nil && !busy {
+			t.idle = &idle
 		}
 	}
 	if occurrences == nil {
@@ -74,20 +78,20 @@ func (r *reader) show(row agentRow, m *remembered, occurrences []discovery.Occur
 }
 
 // recall finds what is remembered of an agent, and its occurrences as they are
-// now; nil when it has to be read.
-func (r *reader) recall(row agentRow) (*remembered, []discovery.Occurrence, error) {
-	m := r.store.memory.of(row.AgentID, row.Version)
-	if m == nil {
-		return nil, nil, nil
+// now; nil when it has to be read. busy tells whether any of its instructions is
+// open.
+func (r *reader) recall(row agentRow) (m *remembered, now []discovery.Occurrence, busy bool, err error) {
+	if m = r.store.memory.of(row.AgentID, row.Version); m == nil {
+		return nil, nil, true, nil
 	}
 	occurrences := make([]discovery.Occurrence, 0, len(m.occurrences))
 	same := true
-	err := r.each(func(rows *sql.Rows) error {
+	err = r.each(func(rows *sql.Rows) error {
 		var (
 			id             string
 			sequence, sign int64
 		)
-		if err := rows.Scan(&id, &sequence, &sign); err != nil {
+		if err := rows.Scan(&id, &sequence, &sign, &busy); err != nil {
 			return err
 		}
 		n := len(occurrences)
@@ -97,11 +101,11 @@ func (r *reader) recall(row agentRow) (*remembered, []discovery.Occurrence, erro
 			occurrences = append(occurrences, o)
 		}
 		return nil
-	}, r.lockedIfCareful(`SELECT occurrence_id, sequence, last_sign FROM occurrences WHERE agent_id = ? ORDER BY occurrence_id`), row.AgentID)
+	}, r.lockedIfCareful(`SELECT occurrence_id, sequence, last_sign, `+openOf+` FROM occurrences WHERE agent_id = ? ORDER BY occurrence_id`), row.AgentID, row.AgentID)
 	if err != nil || !same || len(occurrences) != len(m.occurrences) {
-		return nil, nil, err
+		return nil, nil, true, err
 	}
-	return m, occurrences, nil
+	return m, occurrences, busy, nil
 }
 
 // load reads all that belongs to an agent's row.

@@ -61,7 +61,13 @@ type moment struct {
 	wall     time.Time
 	clock    discovery.Clock
 	settings rollout.Settings
+	doc      string // of the settings
 	holdAll  engine.HoldAll
+}
+
+// standing is what a replica may go on with after the transaction.
+func (m moment) standing() *standing {
+	return &standing{doc: m.doc, settings: m.settings, silences: m.row.Silences, since: m.row.Since, clock: m.clock}
 }
 
 const selectMoment = `SELECT {wall} AS wall, c.last_wall, c.last_service, c.silences, c.since, c.ahead,
@@ -80,21 +86,20 @@ func (s *Store) look(c *conn) (moment, error) {
 		Reason   string `db:"reason"`
 		Settings string `db:"settings"`
 	}
-	if err := c.get(&row, selectMoment); err != nil {
+	err := c.get(&row, selectMoment)
+	if err != nil {
 		return moment{}, notMigrated(err)
 	}
-	m := moment{started: row.LastWall != 0, settings: rollout.DefaultSettings(), holdAll: engine.HoldAll{Number: row.Number, Active: row.Active, By: row.HeldBy, Reason: row.Reason}}
-	if row.Settings != "" {
-		if err := json.Unmarshal([]byte(row.Settings), &m.settings); err != nil {
-			return moment{}, fmt.Errorf("settings: %w", err)
-		}
+	m := moment{started: row.LastWall != 0, doc: row.Settings, holdAll: engine.HoldAll{Number: row.Number, Active: row.Active, By: row.HeldBy, Reason: row.Reason}}
+	known := s.known.Load()
+	if known != nil && known.doc == row.Settings {
+		m.settings = known.settings
+	} else if m.settings, err = readSettings(row.Settings); err != nil {
+		return moment{}, err
 	}
 	wall := row.Wall
-	switch {
-	case s.options.Clock != nil:
-		wall = micros(s.options.Clock())
-	case wall == 0:
-		wall = micros(processClock())
+	if own := s.ownWall(); own != 0 {
+		wall = own
 	}
 	m.row, m.silent = row.beat(wall, s.highest.Load(), 2*BeatEvery(m.settings))
 	m.wall = instant(wall)
@@ -106,8 +111,42 @@ func (s *Store) look(c *conn) (moment, error) {
 		silences = append(silences[:len(silences):len(silences)], discovery.Silence{From: instant(m.row.Since), Offset: microseconds(m.row.Ahead)})
 	}
 	m.clock = discovery.Clock{Silences: silences}
+	if !m.silent && (known == nil || known.doc != row.Settings || known.silences != row.Silences || known.since != row.Since) {
+		s.known.Store(m.standing())
+	}
 	m.now = instant(s.forward(m.row.LastService))
 	return m, nil
+}
+
+// standing is what a replica knows of the settings and the service clock from the last
+// transaction that read them.
+type standing struct {
+	doc             string // of the settings
+	settings        rollout.Settings
+	silences, since int64
+	clock           discovery.Clock
+}
+
+func readSettings(doc string) (rollout.Settings, error) {
+	settings := rollout.DefaultSettings()
+	if doc == "" {
+		return settings, nil
+	}
+	if err := json.Unmarshal([]byte(doc), &settings); err != nil {
+		return settings, fmt.Errorf("settings: %w", err)
+	}
+	return settings, nil
+}
+
+// ownWall is the wall clock where it is not the database's; else 0.
+func (s *Store) ownWall() int64 {
+	switch {
+	case s.options.Clock != nil:
+		return micros(s.options.Clock())
+	case !s.write.dialect.locks:
+		return micros(processClock())
+	}
+	return 0
 }
 
 // notMigrated names the usual cause of a clock that is not there.

@@ -13,7 +13,10 @@ func (t *tx) Commit(before, after rollout.State, eff rollout.Effects) error {
 	if after.AgentID != t.agentID {
 		return fmt.Errorf("the state of agent %q, but agent %q is locked", after.AgentID, t.agentID)
 	}
-	t.wrote, t.idle = true, nil
+	t.wrote = true
+	if len(eff.Instruct) > 0 {
+		t.idle = nil
+	}
 	old, made := acknowledgements(eff)
 	for _, write := range []func() error{
 		func() error { return t.saveRollouts(after.Rollouts) },
@@ -174,7 +177,7 @@ func (t *tx) saveLoose(before, after map[string]rollout.LooseStop) error {
 		next := *t.next
 		next.loose = maps.Clone(next.loose)
 		maps.Copy(next.loose, stored)
-		for _, id := range gone.texts[0] {
+		for _, id := range ofColumn[string](gone, 0) {
 			delete(next.loose, id)
 		}
 		t.next = &next

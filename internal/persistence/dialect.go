@@ -15,6 +15,7 @@ import (
 //	{free}     FOR UPDATE SKIP LOCKED
 //	{ours}     FOR UPDATE SKIP LOCKED of the instructions i alone
 //	{unlocked} {rows}, but for those whose occurrence somebody has locked
+//	{found}    the occurrence that a row of {unlocked} names
 //	{wall}     the database's clock in microseconds; 0 where it has none
 //
 // SQLite looks at the tables of a CROSS JOIN in the order in which they stand,
@@ -22,31 +23,44 @@ import (
 // or finds its columns by an index that needs the rows first. A + before a
 // column keeps an index that begins with it from being preferred.
 type dialect struct {
-	name   string
-	driver string // the name that sqlx knows the driver by
-	words  *strings.Replacer
-	// source writes the table r of a rowset with these columns.
-	source func(cols columns) string
-	// bind gives the parameters that stand for a rowset.
-	bind func(r *rowset) ([]any, error)
+	name    string
+	driver  string // the name that sqlx knows the driver by
+	words   *strings.Replacer
+	rowsets rowsets
 	// numbered: parameters are $1, $2; else ?.
 	numbered bool
 	// locks: rows are locked one by one; else the whole database is.
 	locks bool
 }
 
+// rowsets is how a dialect writes rowsets.
+type rowsets interface {
+	// size is for how many rows a statement is prepared that is given n; 0: for
+	// any number.
+	size(n int) int
+	// source writes the table r of that size with these columns.
+	source(cols columns, size int) string
+	// bind appends the parameters that stand for a rowset.
+	bind(r *rowset, size int, args []any) ([]any, error)
+}
+
+// shape is what a statement's text depends on besides its own.
+type shape struct {
+	cols columns // nil: it has no rowset
+	size int
+}
+
 // rowsWord stands for a rowset in a statement.
 const rowsWord = "{rows}"
 
-// compile turns a statement into the dialect's SQL. cols are the columns of its
-// rowset, nil when it has none.
-func (d *dialect) compile(text string, cols columns) (string, error) {
+// compile turns a statement into the dialect's SQL.
+func (d *dialect) compile(text string, of shape) (string, error) {
 	text = d.words.Replace(text)
 	if strings.Contains(text, rowsWord) {
-		if cols == nil {
+		if of.cols == nil {
 			return "", fmt.Errorf("statement without its rows: %s", text)
 		}
-		text = strings.ReplaceAll(text, rowsWord, d.source(cols))
+		text = strings.ReplaceAll(text, rowsWord, d.rowsets.source(of.cols, of.size))
 	}
 	if !d.numbered {
 		return text, nil
@@ -65,22 +79,21 @@ func (d *dialect) compile(text string, cols columns) (string, error) {
 	return b.String(), nil
 }
 
-// args puts the parameters of rowsets in their place.
-func (d *dialect) args(given []any) ([]any, columns, error) {
-	var cols columns
-	out := make([]any, 0, len(given)+8)
-	for _, a := range given {
+// args puts the parameters of the rowset in its place.
+func (d *dialect) args(given []any) ([]any, shape, error) {
+	var of shape
+	for i, a := range given {
 		r, ok := a.(*rowset)
 		if !ok {
-			out = append(out, a)
 			continue
 		}
-		bound, err := d.bind(r)
+		of = shape{cols: r.cols, size: d.rowsets.size(r.n)}
+		out := make([]any, 0, len(given)+max(of.size, 1)*len(r.cols)+1)
+		out, err := d.rowsets.bind(r, of.size, append(out, given[:i]...))
 		if err != nil {
-			return nil, nil, err
+			return nil, of, err
 		}
-		cols = r.cols
-		out = append(out, bound...)
+		return append(out, given[i+1:]...), of, nil
 	}
-	return out, cols, nil
+	return given, of, nil
 }

@@ -111,8 +111,8 @@ func explain(t *testing.T, s *Store, plan func(db *sql.DB, statement string) str
 	}
 	statements := map[string]string{}
 	for _, p := range []*pool{s.write, s.read} {
-		for text, compiled := range p.compiled {
-			statements[text] = compiled
+		for f, compiled := range p.compiled {
+			statements[fmt.Sprintf("%s -- %d rows", f.text, f.size)] = compiled
 		}
 	}
 	if len(statements) < 50 {

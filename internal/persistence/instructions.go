@@ -183,10 +183,25 @@ func (r *reader) Pending(agentID, occurrenceID, boot string) ([]engine.PendingIn
 // PendingOf implements engine.ReadTx. Mostly nobody has anything, and finding that
 // out costs one look.
 func (r *reader) PendingOf(agentID string, boots map[string]string) (map[string][]engine.PendingInstruction, error) {
-	busy, err := r.withPending([]string{agentID}, r.Now())
-	if err != nil || !busy[agentID] {
+	busy, err := r.anyPending(agentID)
+	if err != nil || !busy {
 		return nil, err
 	}
+	return r.pendingOfBoots(agentID, boots)
+}
+
+// PendingOf implements engine.ReadTx.
+func (t *tx) PendingOf(agentID string, boots map[string]string) (map[string][]engine.PendingInstruction, error) {
+	if agentID != t.agentID {
+		return t.reader.PendingOf(agentID, boots)
+	}
+	if idle, err := t.nobodyPending(); err != nil || idle {
+		return nil, err
+	}
+	return t.pendingOfBoots(agentID, boots)
+}
+
+func (r *reader) pendingOfBoots(agentID string, boots map[string]string) (map[string][]engine.PendingInstruction, error) {
 	keys := bootOfAgent.rows(len(boots))
 	for occurrenceID, boot := range boots {
 		keys.add(agentID, occurrenceID, boot)
@@ -208,18 +223,33 @@ func (t *tx) Pending(agentID, occurrenceID, boot string) ([]engine.PendingInstru
 	if agentID != t.agentID {
 		return t.reader.Pending(agentID, occurrenceID, boot)
 	}
-	if t.idle == nil {
-		busy, err := t.withPending([]string{agentID}, t.Now())
-		if err != nil {
-			return nil, err
-		}
-		idle := len(busy) == 0
-		t.idle = &idle
-	}
-	if *t.idle {
-		return nil, nil
+	if idle, err := t.nobodyPending(); err != nil || idle {
+		return nil, err
 	}
 	return t.reader.Pending(agentID, occurrenceID, boot)
+}
+
+// nobodyPending tells whether nobody of the locked agent has anything pending.
+func (t *tx) nobodyPending() (bool, error) {
+	if t.idle == nil {
+		busy, err := t.anyPending(t.agentID)
+		if err != nil {
+			return false, err
+		}
+		idle := !busy
+		t.idle = &idle
+	}
+	return *t.idle, nil
+}
+
+// openOf is whether anything that is for an agent was neither acknowledged nor
+// withdrawn.
+const openOf = `EXISTS (SELECT 1 FROM instructions i WHERE i.agent_id = ? AND i.acknowledged_at = 0 AND i.withdrawn_at = 0)`
+
+// anyPending tells whether anybody of an agent may have something pending.
+func (r *reader) anyPending(agentID string) (busy bool, err error) {
+	err = r.get(&busy, `SELECT `+openOf, agentID)
+	return busy, err
 }
 
 // speaker is one boot of one occurrence of one agent.

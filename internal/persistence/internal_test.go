@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -49,23 +50,33 @@ func TestBeat(t *testing.T) {
 
 func TestCompile(t *testing.T) {
 	pairs := cols("a text, b bigint")
-	for _, c := range []struct{ text, sqlite, postgres string }{
-		{"SELECT ? FROM t WHERE a = ?", "SELECT ? FROM t WHERE a = ?", "SELECT $1 FROM t WHERE a = $2"},
-		{"SELECT {max}(?, ?) {lock}", "SELECT max(?, ?) ", "SELECT GREATEST($1, $2) FOR UPDATE"},
+	for _, c := range []struct {
+		text, sqlite, postgres string
+		rows                   int
+	}{
+		{"SELECT ? FROM t WHERE a = ?", "SELECT ? FROM t WHERE a = ?", "SELECT $1 FROM t WHERE a = $2", 1},
+		{"SELECT {max}(?, ?) {lock}", "SELECT max(?, ?) ", "SELECT GREATEST($1, $2) FOR UPDATE", 1},
+		{
+			"SELECT ?, r.a FROM {rows} WHERE c = ?",
+			"SELECT ?, r.a FROM (SELECT column1 AS a, column2 AS b FROM (VALUES (?, ?), (?, ?), (?, ?), (?, ?)) WHERE column1 IS NOT NULL) AS r WHERE c = ?",
+			"SELECT $1, r.a FROM unnest($2::text[], $3::bigint[]) AS r(a, b) WHERE c = $4",
+			3,
+		},
 		{
 			"SELECT ?, r.a FROM {rows} WHERE c = ?",
 			"SELECT ?, r.a FROM (SELECT value->>0 AS a, value->>1 AS b FROM json_each(?)) AS r WHERE c = ?",
 			"SELECT $1, r.a FROM unnest($2::text[], $3::bigint[]) AS r(a, b) WHERE c = $4",
+			maxValues + 1,
 		},
 	} {
 		for d, want := range map[*dialect]string{sqliteDialect: c.sqlite, postgresDialect: c.postgres} {
-			got, err := d.compile(c.text, pairs)
+			got, err := d.compile(c.text, shape{pairs, d.rowsets.size(c.rows)})
 			if err != nil || got != want {
 				t.Errorf("%s for %s:\ngot  %s (%v)\nwant %s", c.text, d.name, got, err, want)
 			}
 		}
 	}
-	if _, err := sqliteDialect.compile("SELECT * FROM {rows}", nil); err == nil {
+	if _, err := sqliteDialect.compile("SELECT * FROM {rows}", shape{}); err == nil {
 		t.Error("a statement without its rows was compiled")
 	}
 }
@@ -76,12 +87,28 @@ func TestArguments(t *testing.T) {
 	r.add("x", 1, true)
 	r.add("é\"\\", time.UnixMicro(7), false)
 	args, columns, err := postgresDialect.args([]any{"before", r, "after"})
-	if err != nil || len(args) != 5 || args[0] != "before" || args[4] != "after" || len(columns) != 3 {
+	if err != nil || len(args) != 5 || args[0] != "before" || args[4] != "after" || len(columns.cols) != 3 {
 		t.Errorf("postgres: %v, %v, %v", args, columns, err)
 	}
 	args, _, err = sqliteDialect.args([]any{"before", r, "after"})
-	if err != nil || fmt.Sprint(args) != `[before [["x",1,true],["é\"\\",7,false]] after]` {
-		t.Errorf("sqlite: %v, %v", args, err)
+	if err != nil || fmt.Sprintf("%q", args) != `["before" "x" '\x01' %!q(bool=true) "é\"\\" '\a' %!q(bool=false) "after"]` {
+		t.Errorf("sqlite: %q, %v", args, err)
+	}
+	three := cols("a text, b bigint").rows(0)
+	for i := range 3 {
+		three.add("x", i)
+	}
+	args, _, err = sqliteDialect.args([]any{three})
+	if err != nil || fmt.Sprint(args) != `[x 0 x 1 x 2 <nil> <nil>]` {
+		t.Errorf("sqlite, three rows for four: %v, %v", args, err)
+	}
+	many := cols("a text, b bigint").rows(0)
+	for range maxValues + 1 {
+		many.add("é\"\\", 7)
+	}
+	args, _, err = sqliteDialect.args([]any{"before", many, "after"})
+	if err != nil || len(args) != 3 || !strings.HasPrefix(fmt.Sprint(args), `[before [["é\"\\",7],[`) {
+		t.Errorf("sqlite, many rows: %.100v, %v", args, err)
 	}
 }
 

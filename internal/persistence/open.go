@@ -43,6 +43,9 @@ type Store struct {
 	// move back, though the wall clock may do so between two beats.
 	highest atomic.Int64
 
+	// known is what the last transaction read of the settings and the clock.
+	known atomic.Pointer[standing]
+
 	memory memory
 	queue  queue
 

@@ -23,13 +23,19 @@ type pool struct {
 	preparing sync.Mutex
 
 	mu       sync.RWMutex
-	compiled map[string]string     // by the text of the statement
-	prepared map[string]*sqlx.Stmt // likewise
-	wanted   []string              // compiled, and used once unprepared
+	compiled map[form]string
+	prepared map[form]*sqlx.Stmt
+	wanted   []form // compiled, and used once unprepared
+}
+
+// form names a statement: by its text, and for how many rows it is.
+type form struct {
+	text string
+	size int
 }
 
 func newPool(db *sqlx.DB, d *dialect, options *sql.TxOptions) *pool {
-	return &pool{db: db, dialect: d, options: options, compiled: map[string]string{}, prepared: map[string]*sqlx.Stmt{}}
+	return &pool{db: db, dialect: d, options: options, compiled: map[form]string{}, prepared: map[form]*sqlx.Stmt{}}
 }
 
 // begin begins a transaction. The statements that were missing in the last ones
@@ -60,41 +66,41 @@ func (p *pool) prepare(ctx context.Context) error {
 	defer p.preparing.Unlock()
 	for {
 		p.mu.RLock()
-		var text, compiled string
-		if len(p.wanted) > 0 {
-			text, compiled = p.wanted[0], p.compiled[p.wanted[0]]
-		}
-		p.mu.RUnlock()
-		if text == "" {
+		if len(p.wanted) == 0 {
+			p.mu.RUnlock()
 			return nil
 		}
+		next := p.wanted[0]
+		compiled := p.compiled[next]
+		p.mu.RUnlock()
 		stmt, err := p.db.PreparexContext(ctx, compiled) //nolint:sqlclosecheck // it outlives this call; close closes it
 		if err != nil {
 			return fmt.Errorf("prepare: %w", err)
 		}
 		p.mu.Lock()
-		p.prepared[text], p.wanted = stmt, p.wanted[1:]
+		p.prepared[next], p.wanted = stmt, p.wanted[1:]
 		p.mu.Unlock()
 	}
 }
 
 // statement finds the prepared form of a statement, or else its SQL.
-func (p *pool) statement(text string, cols columns) (*sqlx.Stmt, string, error) {
+func (p *pool) statement(text string, of shape) (*sqlx.Stmt, string, error) {
+	f := form{text, of.size}
 	p.mu.RLock()
-	stmt, compiled := p.prepared[text], p.compiled[text]
+	stmt, compiled := p.prepared[f], p.compiled[f]
 	p.mu.RUnlock()
 	if stmt != nil || compiled != "" {
 		return stmt, compiled, nil
 	}
-	compiled, err := p.dialect.compile(text, cols)
+	compiled, err := p.dialect.compile(text, of)
 	if err != nil {
 		return nil, "", err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.compiled[text] == "" {
-		p.compiled[text] = compiled
-		p.wanted = append(p.wanted, text)
+	if p.compiled[f] == "" {
+		p.compiled[f] = compiled
+		p.wanted = append(p.wanted, f)
 	}
 	return nil, compiled, nil
 }
@@ -114,30 +120,42 @@ func (p *pool) close() error {
 	return errors.Join(slices.DeleteFunc(errs, unusable)...)
 }
 
-// conn is one transaction at work.
+// conn is one transaction at work, or statements that are each one of their own.
 type conn struct {
-	ctx   context.Context // of the statements; does not end
+	ctx   context.Context // of the statements; in a transaction it does not end
 	outer context.Context // of the transaction
 	pool  *pool
-	tx    *sqlx.Tx
+	tx    *sqlx.Tx // nil: each statement is a transaction
 	// careful: what this transaction had read was changed before it could write
 	// it; now it locks what it reads.
 	careful bool
 }
 
+// direct is for statements that are each a transaction of their own, which costs
+// one round trip. The driver may run one twice when its connection breaks, so it
+// must do no harm then.
+func (p *pool) direct(ctx context.Context) (*conn, error) {
+	if p.closed.Load() {
+		return nil, errClosed
+	}
+	if err := p.prepare(ctx); err != nil {
+		return nil, err
+	}
+	return &conn{ctx: ctx, outer: ctx, pool: p}, nil
+}
+
 // exec runs a statement and returns how many rows it changed.
 func (c *conn) exec(text string, given ...any) (int64, error) {
-	stmt, compiled, args, err := c.find(text, given)
+	s, err := c.find(text, given)
 	if err != nil {
 		return 0, err
 	}
+	defer s.done()
 	var res sql.Result
-	if stmt != nil {
-		bound := c.tx.StmtxContext(c.ctx, stmt)
-		defer func() { _ = bound.Close() }() // it stays prepared
-		res, err = bound.ExecContext(c.ctx, args...)
+	if s.stmt != nil {
+		res, err = s.stmt.ExecContext(c.ctx, s.args...)
 	} else {
-		res, err = c.tx.ExecContext(c.ctx, compiled, args...)
+		res, err = c.runner().ExecContext(c.ctx, s.compiled, s.args...)
 	}
 	if err != nil {
 		return 0, c.failed(text, err)
@@ -151,49 +169,46 @@ func (c *conn) exec(text string, given ...any) (int64, error) {
 
 // get reads one row into dest; sql.ErrNoRows when there is none.
 func (c *conn) get(dest any, text string, given ...any) error {
-	stmt, compiled, args, err := c.find(text, given)
+	s, err := c.find(text, given)
 	if err != nil {
 		return err
 	}
-	if stmt != nil {
-		bound := c.tx.StmtxContext(c.ctx, stmt)
-		defer func() { _ = bound.Close() }()
-		err = bound.GetContext(c.ctx, dest, args...)
+	defer s.done()
+	if s.stmt != nil {
+		err = s.stmt.GetContext(c.ctx, dest, s.args...)
 	} else {
-		err = c.tx.GetContext(c.ctx, dest, compiled, args...)
+		err = sqlx.GetContext(c.ctx, c.runner(), dest, s.compiled, s.args...)
 	}
 	return c.failed(text, err)
 }
 
 // list reads all rows into the slice that dest points to.
 func (c *conn) list(dest any, text string, given ...any) error {
-	stmt, compiled, args, err := c.find(text, given)
+	s, err := c.find(text, given)
 	if err != nil {
 		return err
 	}
-	if stmt != nil {
-		bound := c.tx.StmtxContext(c.ctx, stmt)
-		defer func() { _ = bound.Close() }()
-		err = bound.SelectContext(c.ctx, dest, args...)
+	defer s.done()
+	if s.stmt != nil {
+		err = s.stmt.SelectContext(c.ctx, dest, s.args...)
 	} else {
-		err = c.tx.SelectContext(c.ctx, dest, compiled, args...)
+		err = sqlx.SelectContext(c.ctx, c.runner(), dest, s.compiled, s.args...)
 	}
 	return c.failed(text, err)
 }
 
 // each calls scan for every row.
 func (c *conn) each(scan func(rows *sql.Rows) error, text string, given ...any) error {
-	stmt, compiled, args, err := c.find(text, given)
+	s, err := c.find(text, given)
 	if err != nil {
 		return err
 	}
+	defer s.done()
 	var rows *sql.Rows
-	if stmt != nil {
-		bound := c.tx.StmtxContext(c.ctx, stmt)
-		defer func() { _ = bound.Close() }()
-		rows, err = bound.QueryContext(c.ctx, args...)
+	if s.stmt != nil {
+		rows, err = s.stmt.QueryContext(c.ctx, s.args...)
 	} else {
-		rows, err = c.tx.QueryContext(c.ctx, compiled, args...)
+		rows, err = c.runner().QueryContext(c.ctx, s.compiled, s.args...)
 	}
 	if err != nil {
 		return c.failed(text, err)
@@ -207,13 +222,40 @@ func (c *conn) each(scan func(rows *sql.Rows) error, text string, given ...any) 
 	return c.failed(text, rows.Err())
 }
 
-func (c *conn) find(text string, given []any) (*sqlx.Stmt, string, []any, error) {
-	args, cols, err := c.pool.dialect.args(given)
-	if err != nil {
-		return nil, "", nil, err
+// found is a statement that is ready to run: prepared, or as text.
+type found struct {
+	stmt     *sqlx.Stmt
+	bound    bool // to the transaction
+	compiled string
+	args     []any
+}
+
+// done lets go of it; it stays prepared.
+func (f *found) done() {
+	if f.bound {
+		_ = f.stmt.Close()
 	}
-	stmt, compiled, err := c.pool.statement(text, cols)
-	return stmt, compiled, args, err
+}
+
+// runner runs what is not prepared.
+func (c *conn) runner() sqlx.ExtContext {
+	if c.tx != nil {
+		return c.tx
+	}
+	return c.pool.db
+}
+
+func (c *conn) find(text string, given []any) (found, error) {
+	args, of, err := c.pool.dialect.args(given)
+	if err != nil {
+		return found{}, err
+	}
+	stmt, compiled, err := c.pool.statement(text, of)
+	f := found{stmt: stmt, compiled: compiled, args: args}
+	if stmt != nil && c.tx != nil {
+		f.stmt, f.bound = c.tx.StmtxContext(c.ctx, stmt), true
+	}
+	return f, err
 }
 
 // failed names the statement that an error comes from.

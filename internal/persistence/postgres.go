@@ -19,12 +19,12 @@ var postgresDialect = &dialect{
 		"{lock}", "FOR UPDATE",
 		"{ours}", "FOR NO KEY UPDATE OF i SKIP LOCKED",
 		"{free}", "FOR UPDATE SKIP LOCKED",
-		"{unlocked}", `(SELECT r.* FROM {rows} JOIN occurrences l ON l.agent_id = r.agent_id AND l.occurrence_id = r.occurrence_id
+		"{unlocked}", `(SELECT r.*, l.ctid AS place FROM {rows} JOIN occurrences l ON l.agent_id = r.agent_id AND l.occurrence_id = r.occurrence_id
 			FOR NO KEY UPDATE OF l SKIP LOCKED) AS r`,
+		"{found}", "occurrences.ctid = r.place",
 		"{wall}", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	),
-	source:   sourceArrays,
-	bind:     bindArrays,
+	rowsets:  arrays{},
 	numbered: true,
 	locks:    true,
 }
@@ -42,6 +42,7 @@ var sessionDefaults = map[string]string{
 	"tcp_keepalives_interval":             "5",
 	"tcp_keepalives_count":                "3",
 	"default_transaction_isolation":       "read committed",
+	"plan_cache_mode":                     "force_generic_plan",
 	"application_name":                    "orchestrator",
 }
 

@@ -3,6 +3,7 @@ package persistence
 import (
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -45,30 +46,18 @@ func (c columns) names(prefix string) string {
 	return strings.Join(out, ", ")
 }
 
-// rowset is rows that one statement writes or looks for. It is kept by column,
-// which is how PostgreSQL takes it.
+// rowset is rows that one statement writes or looks for.
 type rowset struct {
-	cols  columns
-	texts [][]string
-	ints  [][]int64
-	bools [][]bool
-	n     int
+	cols columns
+	// values are the rows one after the other. A text is a string, a bigint an
+	// int64, a boolean a bool.
+	values []any
+	n      int
 }
 
 // rows makes room for n rows.
 func (c columns) rows(n int) *rowset {
-	r := &rowset{cols: c, texts: make([][]string, len(c)), ints: make([][]int64, len(c)), bools: make([][]bool, len(c))}
-	for i := range c {
-		switch c[i].typ {
-		case text:
-			r.texts[i] = make([]string, 0, n)
-		case bigint:
-			r.ints[i] = make([]int64, 0, n)
-		case boolean:
-			r.bools[i] = make([]bool, 0, n)
-		}
-	}
-	return r
+	return &rowset{cols: c, values: make([]any, 0, n*len(c))}
 }
 
 // add adds a row; the values are in the order of the columns. Times become
@@ -79,28 +68,36 @@ func (r *rowset) add(values ...any) {
 		panic(fmt.Sprintf("%d values for the columns %s", len(values), r.cols.names("")))
 	}
 	for i, v := range values {
-		switch r.cols[i].typ {
-		case text:
-			r.texts[i] = append(r.texts[i], v.(string)) //nolint:errcheck,forcetypeassert // see above
-		case bigint:
-			r.ints[i] = append(r.ints[i], integer(v))
-		case boolean:
-			r.bools[i] = append(r.bools[i], v.(bool)) //nolint:errcheck,forcetypeassert // see above
-		}
+		r.values = append(r.values, r.cols[i].typ.value(v))
 	}
 	r.n++
 }
 
-func integer(v any) int64 {
+// value is v as a column of that type holds it.
+func (t columnType) value(v any) any {
 	switch v := v.(type) {
+	case string:
+		if t == text {
+			return v
+		}
+	case bool:
+		if t == boolean {
+			return v
+		}
 	case int64:
-		return v
+		if t == bigint {
+			return v
+		}
 	case int:
-		return int64(v)
+		if t == bigint {
+			return int64(v)
+		}
 	case time.Time:
-		return micros(v)
+		if t == bigint {
+			return micros(v)
+		}
 	}
-	panic(fmt.Sprintf("%T for a bigint", v))
+	panic(fmt.Sprintf("%T for a %s", v, t))
 }
 
 var idColumn = cols("id text")
@@ -114,24 +111,14 @@ func idRows(ids []string) *rowset {
 	return r
 }
 
-// bindArrays gives an array for each column.
-func bindArrays(r *rowset) ([]any, error) {
-	out := make([]any, len(r.cols))
-	for i := range r.cols {
-		switch r.cols[i].typ {
-		case text:
-			out[i] = pq.StringArray(r.texts[i])
-		case bigint:
-			out[i] = pq.Int64Array(r.ints[i])
-		case boolean:
-			out[i] = pq.BoolArray(r.bools[i])
-		}
-	}
-	return out, nil
-}
+// arrays write rowsets as PostgreSQL takes them best: as an array for each
+// column. One statement does for any number of rows.
+type arrays struct{}
 
-// sourceArrays unnests the arrays in step.
-func sourceArrays(cols columns) string {
+func (arrays) size(int) int { return 0 }
+
+// source unnests the arrays in step.
+func (arrays) source(cols columns, _ int) string {
 	params := make([]string, len(cols))
 	for i := range cols {
 		params[i] = "?::" + string(cols[i].typ) + "[]"
@@ -139,35 +126,77 @@ func sourceArrays(cols columns) string {
 	return "unnest(" + strings.Join(params, ", ") + ") AS r(" + cols.names("") + ")"
 }
 
-// bindJSON gives one JSON array of rows, each an array of values.
-func bindJSON(r *rowset) ([]any, error) {
-	all := make([][]any, r.n)
-	for n := range all {
-		row := make([]any, len(r.cols))
-		for i := range r.cols {
-			switch r.cols[i].typ {
-			case text:
-				row[i] = r.texts[i][n]
-			case bigint:
-				row[i] = r.ints[i][n]
-			case boolean:
-				row[i] = r.bools[i][n]
-			}
+func (arrays) bind(r *rowset, _ int, args []any) ([]any, error) {
+	for i := range r.cols {
+		switch r.cols[i].typ {
+		case text:
+			args = append(args, pq.StringArray(ofColumn[string](r, i)))
+		case bigint:
+			args = append(args, pq.Int64Array(ofColumn[int64](r, i)))
+		case boolean:
+			args = append(args, pq.BoolArray(ofColumn[bool](r, i)))
 		}
-		all[n] = row
 	}
-	raw, err := json.Marshal(all)
-	if err != nil {
-		return nil, fmt.Errorf("rows: %w", err)
-	}
-	return []any{string(raw)}, nil
+	return args, nil
 }
 
-// sourceJSON takes the array apart again.
-func sourceJSON(cols columns) string {
-	params := make([]string, len(cols))
-	for i := range cols {
-		params[i] = fmt.Sprintf("value->>%d AS %s", i, cols[i].name)
+// ofColumn gives the values of a column.
+func ofColumn[T any](r *rowset, i int) []T {
+	out := make([]T, r.n)
+	for n := range out {
+		out[n] = r.values[n*len(r.cols)+i].(T) //nolint:errcheck,forcetypeassert // add has seen to it
 	}
-	return "(SELECT " + strings.Join(params, ", ") + " FROM json_each(?)) AS r"
+	return out
+}
+
+// values write rowsets as SQLite takes them best: each value is a parameter. A
+// statement is prepared for a number of rows, the next power of two; those that
+// there are too many are of NULLs, which no value of a rowset is. (A LIMIT with a
+// parameter would have SQLite prepare anew for each value of it.) Beyond maxValues
+// rows it is one JSON array of rows, as SQLite takes no more than some 32,000
+// parameters.
+type values struct{}
+
+const maxValues = 512
+
+func (values) size(n int) int {
+	if n > maxValues {
+		return 0
+	}
+	return 1 << bits.Len(uint(max(n, 2)-1)) // of one row alone SQLite makes no table that it would begin with
+}
+
+func (values) source(cols columns, size int) string {
+	params := make([]string, len(cols))
+	if size == 0 {
+		for i := range cols {
+			params[i] = fmt.Sprintf("value->>%d AS %s", i, cols[i].name)
+		}
+		return "(SELECT " + strings.Join(params, ", ") + " FROM json_each(?)) AS r"
+	}
+	for i := range cols {
+		params[i] = fmt.Sprintf("column%d AS %s", i+1, cols[i].name)
+	}
+	row := ", (?" + strings.Repeat(", ?", len(cols)-1) + ")"
+	return "(SELECT " + strings.Join(params, ", ") + " FROM (VALUES " + strings.Repeat(row, size)[2:] + ") WHERE column1 IS NOT NULL) AS r"
+}
+
+func (values) bind(r *rowset, size int, args []any) ([]any, error) {
+	if size == 0 {
+		all := make([][]any, r.n)
+		for n := range all {
+			all[n] = r.values[n*len(r.cols) : (n+1)*len(r.cols)]
+		}
+		raw, err := json.Marshal(all)
+		if err != nil {
+			return nil, fmt.Errorf("rows: %w", err)
+		}
+		return append(args, string(raw)), nil
+	}
+	first := len(args)
+	args = append(args, r.values...)
+	for len(args) < first+size*len(r.cols) {
+		args = append(args, nil)
+	}
+	return args, nil
 }

@@ -25,10 +25,10 @@ var sqliteDialect = &dialect{
 		"{ours}", "",
 		"{free}", "",
 		"{unlocked}", "{rows}",
+		"{found}", "occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id",
 		"{wall}", "0",
 	),
-	source: sourceJSON,
-	bind:   bindJSON,
+	rowsets: values{},
 }
 
 const (

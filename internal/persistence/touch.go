@@ -3,33 +3,44 @@ package persistence
 import (
 	"context"
 	"database/sql"
-	"time"
+	"slices"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
 	"github.com/cirisai/orchestrator/internal/engine"
 )
 
 var touchColumns = cols(`agent_id text, occurrence_id text, boot text, sequence bigint, state text, version text, detail text,
-	critical bigint, high bigint, alive_only boolean`)
+	critical bigint, high bigint, alive_only boolean, echo bigint`)
 
 // touch is a compare-and-set on the committed row: discovery.Unchanged as SQL,
 // and for one that is only alive what rule 10.9 asks. A row that a transaction
 // has locked is passed over, so that nobody waits for anybody here: its
-// heartbeat goes through the agent's door.
+// heartbeat goes through the agent's door. m.now is the present service instant;
+// there is no m when the settings or the service clock are not what this replica
+// knows of them, or a silence has to be opened first (rule 2.10).
 const touch = `UPDATE occurrences SET
 		sequence = CASE WHEN r.alive_only THEN occurrences.sequence ELSE r.sequence END,
-		last_sign = {max}(occurrences.last_sign, ?)
-	FROM {unlocked}
-	WHERE occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id
-		AND occurrences.boot = r.boot AND occurrences.sequence < r.sequence
+		last_sign = {max}(occurrences.last_sign, m.now)
+	FROM (SELECT {max}(c.last_service, k.wall - c.ahead, k.highest) AS now
+		FROM (SELECT CASE WHEN p.own = 0 THEN {wall} ELSE p.own END AS wall, p.highest
+			FROM (SELECT CAST(? AS bigint) AS own, CAST(? AS bigint) AS highest) AS p) AS k, service_clock c
+		WHERE c.id = 1 AND c.silences = ? AND c.since = ?
+			AND (c.last_wall = 0 OR k.wall >= c.last_wall AND k.wall - c.last_wall <= ?)
+			AND k.wall - c.ahead >= {max}(c.last_service, k.highest) - ?
+			AND COALESCE((SELECT doc FROM settings WHERE id = 1), '') = ?) AS m,
+		{unlocked}
+	WHERE {found} AND occurrences.boot = r.boot AND occurrences.sequence < r.sequence
 		AND occurrences.state <> 'stopped' AND NOT occurrences.has_left
+		AND (r.echo = 0 OR m.now - r.echo <= ?)
 		AND (r.alive_only OR
 			occurrences.state = r.state AND occurrences.detail = r.detail
 			AND occurrences.critical = r.critical AND occurrences.high = r.high
 			AND (r.version = '' OR occurrences.version = r.version)
-			AND NOT occurrences.callback_gone AND occurrences.last_sign > 0 AND occurrences.last_sign >= ?
+			AND NOT occurrences.callback_gone AND occurrences.last_sign > 0 AND occurrences.last_sign >= m.now - ?
 			AND NOT (occurrences.watched AND occurrences.note_boot = occurrences.boot))
-	RETURNING occurrences.agent_id, occurrences.occurrence_id`
+	RETURNING occurrences.agent_id, occurrences.occurrence_id, occurrences.last_sign, EXISTS (SELECT 1 FROM instructions i
+		WHERE i.agent_id = occurrences.agent_id AND i.occurrence_id = occurrences.occurrence_id
+			AND i.acknowledged_at = 0 AND i.withdrawn_at = 0)`
 
 // slot names an occurrence of an agent.
 type slot struct {
@@ -37,120 +48,127 @@ type slot struct {
 }
 
 // Touch implements engine.Store. Several heartbeats of one occurrence are taken
-// in the order in which they are given.
+// in the order in which they are given. Mostly that is one statement, a
+// transaction of its own; when it finds nobody, that may be because what this
+// replica knows is old, and a whole transaction tries once more.
 func (s *Store) Touch(ctx context.Context, beats []engine.Touch) ([]engine.Touched, error) {
-	var touched []engine.Touched
-	err := s.writing(ctx, "touch", func(c *conn) error {
-		touched = make([]engine.Touched, len(beats))
-		m, err := s.advance(c)
-		if err != nil {
-			return err
-		}
-		for i := range touched {
-			touched[i].Wall = m.clock.Wall(m.now)
-		}
-		for _, round := range rounds(beats, m) {
-			if err := c.touch(beats, round, m, touched); err != nil {
+	touched, told := make([]engine.Touched, len(beats)), make([]bool, len(beats))
+	err := s.touchKnowing(ctx, beats, touched, told)
+	if err == nil && !slices.ContainsFunc(touched, func(t engine.Touched) bool { return t.Taken }) {
+		err = s.writing(ctx, "touch", func(c *conn) error {
+			clear(touched)
+			clear(told)
+			m, err := s.advance(c)
+			if err != nil {
 				return err
 			}
-		}
-		return c.tellTouched(beats, m, touched)
-	})
+			return s.touchAll(c, m.standing(), beats, touched, told)
+		})
+	}
+	if err == nil {
+		err = s.tellTouched(ctx, beats, touched, told)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fail(ctx, "touch", err)
 	}
 	return touched, nil
 }
 
-// rounds puts heartbeats of one occurrence into statements of their own, one
-// after the other. Those that were held up on the way are no signs of life, and
-// so not for here (rule 2.8).
-func rounds(beats []engine.Touch, m moment) [][]int {
-	var all [][]int
+// touchKnowing touches on the strength of what is known.
+func (s *Store) touchKnowing(ctx context.Context, beats []engine.Touch, touched []engine.Touched, told []bool) error {
+	known := s.known.Load()
+	if known == nil {
+		return nil
+	}
+	c, err := s.write.direct(ctx)
+	if err != nil {
+		return err
+	}
+	return s.touchAll(c, known, beats, touched, told)
+}
+
+// touchAll puts heartbeats of one occurrence into statements of their own, one
+// after the other.
+func (s *Store) touchAll(c *conn, known *standing, beats []engine.Touch, touched []engine.Touched, told []bool) error {
+	var rounds [][]int
 	nth := make(map[slot]int, len(beats))
 	for i := range beats {
 		b := &beats[i]
-		if !b.EchoWall.IsZero() && m.now.Sub(m.clock.Service(b.EchoWall)) > m.settings.LivenessTimeout || b.State == discovery.Stopped && !b.AliveOnly {
+		if b.State == discovery.Stopped && !b.AliveOnly {
 			continue
 		}
 		at := slot{b.AgentID, b.OccurrenceID}
 		n := nth[at]
 		nth[at]++
-		if n == len(all) {
-			all = append(all, make([]int, 0, len(beats)))
+		if n == len(rounds) {
+			rounds = append(rounds, make([]int, 0, len(beats)))
 		}
-		all[n] = append(all[n], i)
+		rounds[n] = append(rounds[n], i)
 	}
-	return all
-}
-
-// touch runs the statement for one round, which names no occurrence twice.
-func (c *conn) touch(beats []engine.Touch, round []int, m moment, touched []engine.Touched) error {
-	index := make(map[slot]int, len(round))
-	rows := touchColumns.rows(len(round))
-	for _, i := range round {
-		b := &beats[i]
-		index[slot{b.AgentID, b.OccurrenceID}] = i
-		rows.add(b.AgentID, b.OccurrenceID, b.Boot, b.Sequence, string(b.State), b.Version, b.Detail, b.Critical, b.High, b.AliveOnly)
-	}
-	return c.each(func(r *sql.Rows) error {
-		var at slot
-		if err := r.Scan(&at.agentID, &at.occurrenceID); err != nil {
+	for _, round := range rounds {
+		if err := s.touch(c, known, beats, round, touched, told); err != nil {
 			return err
-		}
-		touched[index[at]].Taken = true
-		return nil
-	}, touch, micros(m.now), rows, micros(m.now.Add(-m.settings.LivenessTimeout)))
-}
-
-// tellTouched adds what the touched boots have to carry out. Mostly nobody has
-// anything, and finding that out costs one look per agent.
-func (c *conn) tellTouched(beats []engine.Touch, m moment, touched []engine.Touched) error {
-	agents := make(map[string]bool)
-	for i := range touched {
-		if touched[i].Taken && !beats[i].AliveOnly {
-			agents[beats[i].AgentID] = true
-		}
-	}
-	busy, err := c.withPending(sortedKeys(agents), m.now)
-	if err != nil || len(busy) == 0 {
-		return err
-	}
-	keys := bootOfAgent.rows(len(beats))
-	asked := make(map[speaker]bool, len(beats))
-	for i := range touched {
-		b := &beats[i]
-		who := speaker{b.AgentID, b.OccurrenceID, b.Boot}
-		if touched[i].Taken && !b.AliveOnly && busy[b.AgentID] && !asked[who] {
-			asked[who] = true
-			keys.add(b.AgentID, b.OccurrenceID, b.Boot)
-		}
-	}
-	pending, err := c.pendingOf(keys, m.now, m.clock)
-	if err != nil {
-		return err
-	}
-	for i := range touched {
-		if b := &beats[i]; touched[i].Taken && !b.AliveOnly {
-			touched[i].Pending = pending[speaker{b.AgentID, b.OccurrenceID, b.Boot}]
 		}
 	}
 	return nil
 }
 
-// withPending tells which of the agents have anything pending at all.
-func (c *conn) withPending(agents []string, now time.Time) (map[string]bool, error) {
-	if len(agents) == 0 {
-		return nil, nil
+// touch runs the statement for one round, which names no occurrence twice. One
+// that was held up on the way is no sign of life (rule 2.8): the statement
+// compares its echo.
+func (s *Store) touch(c *conn, known *standing, beats []engine.Touch, round []int, touched []engine.Touched, told []bool) error {
+	index := make(map[slot]int, len(round))
+	rows := touchColumns.rows(len(round))
+	for _, i := range round {
+		b := &beats[i]
+		index[slot{b.AgentID, b.OccurrenceID}] = i
+		rows.add(b.AgentID, b.OccurrenceID, b.Boot, b.Sequence, string(b.State), b.Version, b.Detail, b.Critical, b.High, b.AliveOnly,
+			known.clock.Service(b.EchoWall))
 	}
-	var found []string
-	if err := c.list(&found, `SELECT r.id FROM {rows} WHERE EXISTS (SELECT 1 FROM instructions i
-		WHERE i.agent_id = r.id AND i.acknowledged_at = 0 AND i.withdrawn_at = 0 AND i.deadline > ?)`, idRows(agents), micros(now)); err != nil {
-		return nil, err
+	liveness := known.settings.LivenessTimeout.Microseconds()
+	return c.each(func(r *sql.Rows) error {
+		var (
+			at   slot
+			sign int64
+			busy bool
+		)
+		if err := r.Scan(&at.agentID, &at.occurrenceID, &sign, &busy); err != nil {
+			return err
+		}
+		i := index[at]
+		touched[i].Taken, touched[i].Wall, told[i] = true, known.clock.Wall(instant(s.forward(sign))), busy
+		return nil
+	}, touch, s.ownWall(), s.highest.Load(), known.silences, known.since, (2 * BeatEvery(known.settings)).Microseconds(),
+		tolerance.Microseconds(), known.doc, rows, liveness, liveness)
+}
+
+// tellTouched adds what those who were told something have to carry out.
+func (s *Store) tellTouched(ctx context.Context, beats []engine.Touch, touched []engine.Touched, told []bool) error {
+	keys := bootOfAgent.rows(0)
+	asked := make(map[speaker]bool)
+	for i := range touched {
+		b := &beats[i]
+		who := speaker{b.AgentID, b.OccurrenceID, b.Boot}
+		if told[i] && !b.AliveOnly && !asked[who] {
+			asked[who] = true
+			keys.add(b.AgentID, b.OccurrenceID, b.Boot)
+		}
 	}
-	busy := make(map[string]bool, len(found))
-	for _, id := range found {
-		busy[id] = true
+	if keys.n == 0 {
+		return nil
 	}
-	return busy, nil
+	c, err := s.read.direct(ctx)
+	if err != nil {
+		return err
+	}
+	pending, err := c.pendingOf(keys, instant(s.highest.Load()), s.known.Load().clock)
+	if err != nil {
+		return err
+	}
+	for i := range touched {
+		if b := &beats[i]; told[i] && !b.AliveOnly {
+			touched[i].Pending = pending[speaker{b.AgentID, b.OccurrenceID, b.Boot}]
+		}
+	}
+	return nil
 }
