@@ -29,6 +29,8 @@ type dialect struct {
 	rowsets rowsets
 	// numbered: parameters are $1, $2; else ?.
 	numbered bool
+	// writesInWith: a WITH may write.
+	writesInWith bool
 	// locks: rows are locked one by one; else the whole database is.
 	locks bool
 }

@@ -25,11 +25,16 @@ func (t *tx) appendEvents(events []rollout.Event) error {
 		rows.add(e.Seq, e.At, e.Type, e.RolloutID, e.Wave, e.OccurrenceID, e.Actor, string(e.Data), e.PrevHash, e.Hash)
 	}
 	t.row.HeadSeq, t.row.HeadHash, t.changed = head.Seq, head.Hash, true
-	_, err = t.exec(`INSERT INTO events (agent_id, seq, at_wall, type, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash)
-		SELECT ?, r.seq, r.at_wall, r.type, r.rollout_id, r.wave, r.occurrence_id, r.actor, r.data, r.prev_hash, r.hash FROM {rows}`,
-		t.agentID, rows)
-	return err
+	if t.events == nil {
+		t.events = rows
+		return nil
+	}
+	t.events.append(rows)
+	return nil
 }
+
+const insertEvents = `INSERT INTO events (agent_id, seq, at_wall, type, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash)
+	SELECT ?, r.seq, r.at_wall, r.type, r.rollout_id, r.wave, r.occurrence_id, r.actor, r.data, r.prev_hash, r.hash FROM {rows}`
 
 // EventHead implements engine.ReadTx.
 func (r *reader) EventHead(agentID string) (audit.Head, error) {
@@ -43,6 +48,16 @@ func (t *tx) EventHead(agentID string) (audit.Head, error) {
 		return t.reader.EventHead(agentID)
 	}
 	return audit.Head{Seq: t.row.HeadSeq, Hash: t.row.HeadHash}, nil
+}
+
+// Events implements engine.ReadTx; with those that this transaction has appended.
+func (t *tx) Events(f engine.EventFilter) ([]audit.Event, error) {
+	if t.events != nil {
+		if err := t.flush(); err != nil {
+			return nil, err
+		}
+	}
+	return t.reader.Events(f)
 }
 
 // Events implements engine.ReadTx.

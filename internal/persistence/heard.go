@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
@@ -27,6 +28,18 @@ func (h *heardOf) newBoot() bool { return len(h.replaced) > 0 }
 // newAddress tells whether callbacks go somewhere else than before.
 func (h *heardOf) newAddress() bool {
 	return !h.newBoot() && h.was != nil && h.was.CallbackURL != h.is.CallbackURL
+}
+
+// onlyHeard tells whether nothing differs but what heardColumns hold.
+func (h *heardOf) onlyHeard() bool {
+	if h.was == nil {
+		return false
+	}
+	is := h.is
+	is.Version, is.CallbackGone, is.Sequence, is.State, is.StateSince = h.was.Version, h.was.CallbackGone, h.was.Sequence, h.was.State, h.was.StateSince
+	is.Detail, is.Critical, is.High = h.was.Detail, h.was.Critical, h.was.High
+	is.LastSign, is.TransitSince = h.was.LastSign, h.was.TransitSince
+	return reflect.DeepEqual(is, *h.was)
 }
 
 // hearing sorts what was heard by occurrence. One that was heard more than once
@@ -57,9 +70,15 @@ func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurre
 		return nil
 	}
 	all := hearing(before, changed)
-	fresh, known, boots := savedColumns.rows(len(all)), savedColumns.rows(len(all)), bootColumns.rows(0)
+	fresh, known, heard, boots := savedColumns.rows(0), savedColumns.rows(0), heardColumns.rows(len(all)), bootColumns.rows(0)
 	withdraw, reroute := bootOfAgent.rows(0), bootOfAgent.rows(0)
 	for _, h := range all {
+		if h.onlyHeard() {
+			o := &h.is
+			heard.add(t.agentID, o.ID, o.Version, o.CallbackGone, o.Sequence, string(o.State), o.StateSince, o.Detail, o.Critical, o.High,
+				o.LastSign, o.TransitSince, o.Boot, h.was.Sequence)
+			continue
+		}
 		rows := known
 		if h.was == nil {
 			rows = fresh
@@ -78,7 +97,7 @@ func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurre
 		}
 	}
 	t.changed, t.wrote = true, true
-	if err := t.writeOccurrences(fresh, known); err != nil {
+	if err := t.writeOccurrences(fresh, known, heard); err != nil {
 		return err
 	}
 	if t.next != nil {
@@ -109,20 +128,28 @@ func (h *heardOf) addTo(rows *rowset, agentID string) error {
 	return nil
 }
 
-func (t *tx) writeOccurrences(fresh, known *rowset) error {
+func (t *tx) writeOccurrences(fresh, known, heard *rowset) error {
 	if fresh.n > 0 {
 		if _, err := t.exec(insertOccurrences, fresh); err != nil {
 			return err
 		}
 	}
-	if known.n == 0 {
-		return nil
+	for _, w := range []struct {
+		rows *rowset
+		text string
+	}{{known, updateOccurrences}, {heard, updateHeard}} {
+		if w.rows.n == 0 {
+			continue
+		}
+		n, err := t.exec(w.text, w.rows)
+		if err != nil {
+			return err
+		}
+		if n != int64(w.rows.n) {
+			return fmt.Errorf("%d of %d occurrences of agent %s: %w", int64(w.rows.n)-n, w.rows.n, t.agentID, errConflict)
+		}
 	}
-	n, err := t.exec(updateOccurrences, known)
-	if err == nil && n != int64(known.n) {
-		err = fmt.Errorf("%d of %d occurrences of agent %s: %w", int64(known.n)-n, known.n, t.agentID, errConflict)
-	}
-	return err
+	return nil
 }
 
 // bootColumns: before counts back from the present boot.
@@ -158,7 +185,7 @@ func (t *tx) redirect(withdraw, reroute *rowset) error {
 		}
 	}
 	if reroute.n > 0 {
-		if _, err := t.exec(`UPDATE instructions SET callback = CASE WHEN o.callback_url = '' THEN '' ELSE 'due' END, visible_at = ?
+		if _, err := t.exec(`UPDATE instructions SET callback = CASE WHEN o.callback_url = '' THEN '' ELSE 'due' END, due_at = ?, leased_until = 0
 			FROM {rows}, occurrences o
 			WHERE instructions.agent_id = r.agent_id AND instructions.occurrence_id = r.occurrence_id AND instructions.boot = r.boot
 				AND o.agent_id = r.agent_id AND o.occurrence_id = r.occurrence_id

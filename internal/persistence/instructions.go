@@ -35,7 +35,7 @@ func (t *tx) instruct(all []rollout.Instruction) error {
 		rows.add(in.ID, in.OccurrenceID, in.Boot, in.RolloutID, in.Wave, in.Force, in.IssuedAt, in.Deadline, doc)
 	}
 	_, err := t.exec(`INSERT INTO instructions (instruction_id, agent_id, occurrence_id, boot, rollout_id, wave, force, issued_at, deadline,
-			callback, visible_at, doc)
+			callback, due_at, doc)
 		SELECT r.instruction_id, ?, r.occurrence_id, r.boot, r.rollout_id, r.wave, r.force, r.issued_at, r.deadline,
 			CASE WHEN o.callback_url <> '' THEN 'due' ELSE '' END, ?, r.doc
 		FROM {rows} LEFT JOIN occurrences o ON o.agent_id = ? AND o.occurrence_id = r.occurrence_id`,

@@ -139,3 +139,14 @@ const updateOccurrences = `UPDATE occurrences SET coordinated = r.coordinated, p
 	FROM {rows}
 	WHERE occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id AND occurrences.boot = r.was_boot
 		AND occurrences.sequence = r.was_sequence`
+
+// heardColumns are what a heartbeat of the boot that was there before can change.
+var heardColumns = cols(`agent_id text, occurrence_id text, version text, callback_gone boolean, sequence bigint, state text, state_since bigint,
+	detail text, critical bigint, high bigint, last_sign bigint, transit_since bigint, was_boot text, was_sequence bigint`)
+
+const updateHeard = `UPDATE occurrences SET version = r.version, callback_gone = r.callback_gone, sequence = r.sequence, state = r.state,
+		state_since = r.state_since, detail = r.detail, critical = r.critical, high = r.high,
+		last_sign = {max}(occurrences.last_sign, r.last_sign), transit_since = r.transit_since
+	FROM {rows}
+	WHERE occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id AND occurrences.boot = r.was_boot
+		AND occurrences.sequence = r.was_sequence`

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -17,14 +18,12 @@ const deliverable = `i.callback = 'due' AND i.acknowledged_at = 0 AND i.withdraw
 
 // claimedRow is an instruction with where it goes.
 type claimedRow struct {
-	ID string `db:"instruction_id"`
 	instructionRow
-	OccurrenceID   string `db:"occurrence_id"`
-	Boot           string `db:"boot"`
-	Force          bool   `db:"force"`
-	Fence          int64  `db:"fence"`
-	CallbackURL    string `db:"callback_url"`
-	CallbackSecret string `db:"callback_secret"`
+
+	ID, OccurrenceID, Boot      string
+	Force                       bool
+	Fence                       int64
+	CallbackURL, CallbackSecret string
 }
 
 // Claim implements dispatch.Outbox.
@@ -52,7 +51,7 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]di
 			claimed = append(claimed, d)
 			ids.add(rows[i].ID)
 		}
-		_, err = c.exec(`UPDATE instructions SET fence = fence + 1, visible_at = ? WHERE instruction_id IN (SELECT id FROM {rows})`,
+		_, err = c.exec(`UPDATE instructions SET fence = fence + 1, leased_until = ? WHERE instruction_id IN (SELECT id FROM {rows})`,
 			micros(m.now.Add(lease)), ids)
 		return err
 	})
@@ -65,11 +64,17 @@ func (s *Store) Claim(ctx context.Context, limit int, lease time.Duration) ([]di
 // claimable locks what is due, but for what another replica is claiming now.
 func (c *conn) claimable(now int64, limit int) ([]claimedRow, error) {
 	var rows []claimedRow
-	err := c.list(&rows, `SELECT i.instruction_id, i.agent_id, i.deadline, i.acknowledged_at, i.withdrawn_at, i.attempt, i.doc,
-			i.occurrence_id, i.boot, i.force, i.fence, o.callback_url, o.callback_secret
+	err := c.each(func(r *sql.Rows) error {
+		var row claimedRow
+		err := r.Scan(&row.ID, &row.AgentID, &row.Deadline, &row.Attempt, &row.Doc, &row.OccurrenceID, &row.Boot, &row.Force, &row.Fence,
+			&row.CallbackURL, &row.CallbackSecret)
+		rows = append(rows, row)
+		return err
+	}, `SELECT i.instruction_id, i.agent_id, i.deadline, i.attempt, i.doc, i.occurrence_id, i.boot, i.force, i.fence,
+			o.callback_url, o.callback_secret
 		FROM instructions i JOIN occurrences o ON o.agent_id = i.agent_id AND o.occurrence_id = i.occurrence_id
-		WHERE `+deliverable+` AND i.visible_at <= ? AND o.boot = i.boot AND o.callback_url <> ''
-		ORDER BY i.force DESC, i.visible_at LIMIT ? {ours}`, now, now, bounded(limit))
+		WHERE `+deliverable+` AND i.due_at <= ? AND i.leased_until <= ? AND o.boot = i.boot AND o.callback_url <> ''
+		ORDER BY i.force DESC, i.due_at LIMIT ? {ours}`, now, now, now, bounded(limit))
 	return rows, err
 }
 
@@ -90,7 +95,7 @@ func (s *Store) delivery(row *claimedRow, m moment) (dispatch.Delivery, error) {
 	}, nil
 }
 
-var settledColumns = cols(`instruction_id text, fence bigint, outcome text, callback text, tried bigint, visible_at bigint,
+var settledColumns = cols(`instruction_id text, fence bigint, outcome text, callback text, tried bigint, due_at bigint,
 	delivered_at bigint, status bigint, duration bigint, failure text, url text`)
 
 // Settle implements dispatch.Outbox. An address that answered 410 and whatever
@@ -122,7 +127,8 @@ func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 			WHERE i.instruction_id = r.instruction_id AND i.fence = r.fence AND i.callback = 'due' AND r.tried = 1 ON CONFLICT DO NOTHING`, micros(m.now), rows); err != nil {
 			return err
 		}
-		_, err = c.exec(`UPDATE instructions SET fence = instructions.fence + 1, callback = r.callback, attempt = attempt + r.tried, visible_at = r.visible_at,
+		_, err = c.exec(`UPDATE instructions SET fence = instructions.fence + 1, callback = r.callback, attempt = attempt + r.tried, leased_until = 0,
+				due_at = CASE WHEN r.due_at > 0 THEN r.due_at ELSE instructions.due_at END,
 				delivered_at = r.delivered_at,
 				unreported = CASE WHEN r.tried = 0 THEN unreported WHEN r.failure = '' THEN false
 					WHEN r.failure = instructions.failure AND r.outcome = 'retry' THEN unreported ELSE true END,
@@ -136,14 +142,14 @@ func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 
 // addSettled adds the row of one outcome.
 func addSettled(rows *rowset, x dispatch.Settled, now time.Time) error {
-	callback, tried, visible, delivered := "due", 1, now, time.Time{}
+	callback, tried, due, delivered := "due", 1, time.Time{}, time.Time{}
 	switch x.Outcome.Kind {
 	case dispatch.Delivered:
 		callback, delivered = "delivered", now
 	case dispatch.Retry:
-		visible = now.Add(x.Outcome.RetryIn)
+		due = now.Add(x.Outcome.RetryIn)
 	case dispatch.Postponed:
-		tried, visible = 0, now.Add(x.Outcome.RetryIn)
+		tried, due = 0, now.Add(x.Outcome.RetryIn)
 	case dispatch.Gone:
 		callback = "gone"
 	case dispatch.GaveUp:
@@ -151,7 +157,7 @@ func addSettled(rows *rowset, x dispatch.Settled, now time.Time) error {
 	default:
 		return fmt.Errorf("settle %s: no such outcome: %q", x.Delivery.ID, x.Outcome.Kind)
 	}
-	rows.add(x.Delivery.ID, x.Delivery.Fence, string(x.Outcome.Kind), callback, tried, visible, delivered,
+	rows.add(x.Delivery.ID, x.Delivery.Fence, string(x.Outcome.Kind), callback, tried, due, delivered,
 		x.Outcome.Status, x.Outcome.Duration.Microseconds(), x.Outcome.Detail, x.Delivery.URL)
 	return nil
 }
@@ -161,7 +167,7 @@ func (s *Store) Next(ctx context.Context) (wait time.Duration, found bool, err e
 	err = s.reading(ctx, "next delivery", func(r *reader) error {
 		now := micros(r.Now())
 		var at int64
-		if err := r.get(&at, `SELECT COALESCE(MIN(i.visible_at), 0) FROM instructions i WHERE `+deliverable, now); err != nil {
+		if err := r.get(&at, `SELECT COALESCE(MIN({max}(i.due_at, i.leased_until)), 0) FROM instructions i WHERE `+deliverable, now); err != nil {
 			return err
 		}
 		wait, found = max(0, microseconds(at-now)), at > 0

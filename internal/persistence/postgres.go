@@ -27,6 +27,8 @@ var postgresDialect = &dialect{
 	rowsets:  arrays{},
 	numbered: true,
 	locks:    true,
+
+	writesInWith: true,
 }
 
 // What a session is given unless the URL says otherwise. PostgreSQL's own

@@ -53,10 +53,18 @@ func (p *pruning) incidents(limit int) (int64, error) {
 // instructions go when nobody can carry them out any more, unless their rollout
 // is unfinished. Their deliveries go with them.
 func (p *pruning) instructions(limit int) (int64, error) {
-	return p.exec(`DELETE FROM instructions WHERE instruction_id IN (
-		SELECT i.instruction_id FROM instructions i WHERE i.deadline < ?
-			AND NOT EXISTS (SELECT 1 FROM rollouts o WHERE o.rollout_id = i.rollout_id AND NOT o.final)
-		LIMIT ?)`, p.before, limit)
+	var ids []string
+	if err := p.list(&ids, `SELECT i.instruction_id FROM instructions i WHERE i.deadline < ?
+		AND NOT EXISTS (SELECT 1 FROM rollouts o WHERE o.rollout_id = i.rollout_id AND NOT o.final)
+		LIMIT ?`, p.before, limit); err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	n, err := p.exec(`DELETE FROM instructions WHERE instruction_id IN (SELECT id FROM {rows})`, idRows(ids))
+	if err != nil {
+		return n, err
+	}
+	_, err = p.exec(`DELETE FROM deliveries WHERE instruction_id IN (SELECT id FROM {rows})`, idRows(ids))
+	return n, err
 }
 
 // rollouts go when they are final, unless a hold, a verdict that stands or the

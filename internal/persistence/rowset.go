@@ -73,6 +73,11 @@ func (r *rowset) add(values ...any) {
 	r.n++
 }
 
+// append adds the rows of another rowset with the same columns.
+func (r *rowset) append(more *rowset) {
+	r.values, r.n = append(r.values, more.values...), r.n+more.n
+}
+
 // value is v as a column of that type holds it.
 func (t columnType) value(v any) any {
 	switch v := v.(type) {

@@ -43,6 +43,7 @@ type tx struct {
 	row       agentRow
 	changed   bool
 	documents bool
+	events    *rowset // that flush has to write; nil: none
 
 	// wrote: what belongs to the row was changed, so that its version says
 	// nothing any more. next is what the agent is then, if that is known.
@@ -75,10 +76,24 @@ func (t *tx) flush() error {
 	}
 	t.row.Version = newVersion()
 	r := &t.row
-	if _, err := t.exec(`UPDATE agents SET version = ?, wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, incidents_made = ?, head_seq = ?, head_hash = ?
-		WHERE agent_id = ?`, r.Version, r.WakeAt, r.SteppedAt, r.HoldSeen, r.Complete, r.Incidents, r.HeadSeq, r.HeadHash, t.agentID); err != nil {
+	const updateAgent = `UPDATE agents SET version = ?, wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, incidents_made = ?, head_seq = ?,
+		head_hash = ? WHERE agent_id = ?`
+	agent := []any{r.Version, r.WakeAt, r.SteppedAt, r.HoldSeen, r.Complete, r.Incidents, r.HeadSeq, r.HeadHash, t.agentID}
+	var err error
+	switch {
+	case t.events == nil:
+		_, err = t.exec(updateAgent, agent...)
+	case t.pool.dialect.writesInWith: // one round trip less
+		_, err = t.exec(`WITH written AS (`+insertEvents+`) `+updateAgent, append([]any{t.agentID, t.events}, agent...)...)
+	default:
+		if _, err = t.exec(insertEvents, t.agentID, t.events); err == nil {
+			_, err = t.exec(updateAgent, agent...)
+		}
+	}
+	if err != nil {
 		return err
 	}
+	t.events = nil
 	if t.documents {
 		if _, err := t.exec(`UPDATE agents SET profile = ?, hold = ?, standing = ?, last_stop = ?, hold_of = ?, standing_of = ?, stopped_by = ?
 			WHERE agent_id = ?`, r.Profile, r.Hold, r.Standing, r.LastStop, r.HoldOf, r.StandingOf, r.StoppedBy, t.agentID); err != nil {
