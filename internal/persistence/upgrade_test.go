@@ -20,7 +20,7 @@ func TestUpgradeKeepsTheOutbox(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer s.Close()
+			t.Cleanup(func() { _ = s.Close() })
 			p, err := s.provider()
 			if err != nil {
 				t.Fatal(err)
