@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/rollout"
@@ -12,32 +14,48 @@ import (
 // ListIncidents lists incidents, newest first.
 func (ops *Operations) ListIncidents(ctx context.Context, request ListIncidentsRequestObject) (ListIncidentsResponseObject, error) {
 	p := request.Params
-	before, err := incidentCursor.take(p.Cursor)
-	if err != nil {
-		return nil, err
-	}
 	limit := or(p.Limit, standardLimit)
-	f := engine.IncidentFilter{AgentID: or(p.AgentID, ""), Before: before, Limit: limit + 1}
+	f := engine.IncidentFilter{AgentID: or(p.AgentID, ""), Limit: limit + 1}
+	if p.Cursor != nil {
+		before, err := placeOf(p.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		f.Before = &before
+	}
 	if p.State != nil {
 		open := *p.State == IncidentStateOpen
 		f.Open = &open
 	}
 	found, err := ops.service.Incidents(ctx, f)
-	switch {
-	case before != "" && errors.Is(err, engine.ErrNotFound):
-		return nil, badCursor()
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	list := IncidentList{Incidents: []Incident{}}
-	for _, i := range found {
+	for i := range found {
 		if len(list.Incidents) == limit {
-			list.NextCursor = incidentCursor.give(list.Incidents[limit-1].IncidentID)
+			last := found[i-1].Place()
+			list.NextCursor = incidentCursor.give(strconv.FormatInt(last.OpenedAt.UnixMicro(), 10) + "." + last.ID)
 			break
 		}
-		list.Incidents = append(list.Incidents, showIncident(i))
+		list.Incidents = append(list.Incidents, showIncident(found[i]))
 	}
 	return ListIncidents200JSONResponse{Body: list}, nil
+}
+
+// placeOf reads the cursor of a walk through incidents. It says where the walk is,
+// so that it goes on though the incident there has been purged meanwhile.
+func placeOf(given *Cursor) (engine.IncidentPlace, error) {
+	place, err := incidentCursor.take(given)
+	if err != nil {
+		return engine.IncidentPlace{}, err
+	}
+	opened, id, found := strings.Cut(place, ".")
+	us, err := strconv.ParseInt(opened, 10, 64)
+	if !found || err != nil {
+		return engine.IncidentPlace{}, badCursor()
+	}
+	return engine.IncidentPlace{OpenedAt: time.UnixMicro(us), ID: id}, nil
 }
 
 // ResolveIncident closes an incident.

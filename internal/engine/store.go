@@ -198,12 +198,18 @@ type EventFilter struct {
 }
 
 // IncidentFilter selects incidents; Open nil selects both. Before continues
-// below the incident with that id.
+// below a place in the list, whether or not its incident is still there.
 type IncidentFilter struct {
 	AgentID string
 	Open    *bool
-	Before  string
+	Before  *IncidentPlace
 	Limit   int
+}
+
+// IncidentPlace is where an incident stands among all, the newest first.
+type IncidentPlace struct {
+	OpenedAt time.Time // service time
+	ID       string
 }
 
 // KeptIncident is an incident with the agent that it is about, and its times as
@@ -214,6 +220,9 @@ type KeptIncident struct {
 	OpenedWall   time.Time
 	ResolvedWall time.Time
 }
+
+// Place is where the incident stands.
+func (i *KeptIncident) Place() IncidentPlace { return IncidentPlace{OpenedAt: i.OpenedAt, ID: i.ID} }
 
 // Counts is what the gauges show.
 type Counts struct {

@@ -76,33 +76,33 @@ func (r *reader) Rollouts(f engine.RolloutFilter) ([]rollout.Rollout, error) {
 
 // Incidents implements engine.ReadTx.
 func (r *reader) Incidents(f engine.IncidentFilter) ([]engine.KeptIncident, error) {
-	var before *incidentRow
 	var rows []*incidentRow
 	for _, v := range r.versions() {
 		for _, row := range v.incidents {
-			if row.ID == f.Before {
-				before = row
-			}
 			if (f.AgentID == "" || f.AgentID == v.id) && (f.Open == nil || *f.Open == row.ResolvedAt.IsZero()) {
 				rows = append(rows, row)
 			}
 		}
 	}
-	slices.SortFunc(rows, newer)
+	slices.SortFunc(rows, func(a, b *incidentRow) int { return newer(a.place(), b.place()) })
 	var listed []engine.KeptIncident
 	for _, row := range rows {
 		if f.Limit > 0 && len(listed) == f.Limit {
 			break
 		}
-		if f.Before == "" || before != nil && newer(before, row) < 0 {
+		if f.Before == nil || newer(*f.Before, row.place()) < 0 {
 			listed = append(listed, r.kept(row))
 		}
 	}
 	return listed, nil
 }
 
+func (row *incidentRow) place() engine.IncidentPlace {
+	return engine.IncidentPlace{OpenedAt: row.OpenedAt, ID: row.ID}
+}
+
 // newer orders incidents: the newest first.
-func newer(a, b *incidentRow) int {
+func newer(a, b engine.IncidentPlace) int {
 	return cmp.Or(b.OpenedAt.Compare(a.OpenedAt), strings.Compare(b.ID, a.ID))
 }
 

@@ -294,7 +294,7 @@ func readEverything(tx engine.ReadTx) error {
 		func() error { _, err := tx.EventHead("agent-1"); return err },
 		func() error { _, err := tx.Incident("inc-agent-1-0-0"); return err },
 		func() error {
-			_, err := tx.Incidents(engine.IncidentFilter{AgentID: "agent-1", Open: &yes, Before: "inc-agent-1-0-0", Limit: 5})
+			_, err := tx.Incidents(engine.IncidentFilter{AgentID: "agent-1", Open: &yes, Before: &engine.IncidentPlace{OpenedAt: time.UnixMicro(1), ID: "inc-agent-1-0-0"}, Limit: 5})
 			return err
 		},
 		func() error { _, err := tx.Incidents(engine.IncidentFilter{Open: &no, Limit: 5}); return err },

@@ -163,8 +163,7 @@ func (r *reader) Incident(id string) (engine.KeptIncident, error) {
 	return r.incident(row)
 }
 
-// Incidents implements engine.ReadTx. Before must be the id of an incident that
-// is there, else it is engine.ErrNotFound.
+// Incidents implements engine.ReadTx.
 func (r *reader) Incidents(f engine.IncidentFilter) ([]engine.KeptIncident, error) {
 	q := newQuery(`SELECT agent_id, doc FROM incidents`)
 	if f.AgentID != "" {
@@ -175,16 +174,8 @@ func (r *reader) Incidents(f engine.IncidentFilter) ([]engine.KeptIncident, erro
 	} else if f.Open != nil {
 		q.where("resolved_at > 0")
 	}
-	if f.Before != "" {
-		var openedAt int64
-		err := r.get(&openedAt, `SELECT opened_at FROM incidents WHERE incident_id = ?`, f.Before)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil, fmt.Errorf("incident %s: %w", f.Before, engine.ErrNotFound)
-		}
-		if err != nil {
-			return nil, err
-		}
-		q.where("(opened_at, incident_id) < (?, ?)", openedAt, f.Before)
+	if f.Before != nil {
+		q.where("(opened_at, incident_id) < (?, ?)", micros(f.Before.OpenedAt), f.Before.ID)
 	}
 	q.end("ORDER BY opened_at DESC, incident_id DESC LIMIT ?", bounded(f.Limit))
 	var rows []incidentRow

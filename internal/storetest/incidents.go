@@ -142,6 +142,21 @@ func (s *suite) incidents(f engine.IncidentFilter) []string {
 	return ids
 }
 
+// place is where an incident stands; nil for no id.
+func (s *suite) place(id string) (at *engine.IncidentPlace) {
+	s.t.Helper()
+	if id == "" {
+		return nil
+	}
+	s.view(func(tx engine.ReadTx) error {
+		i, err := tx.Incident(id)
+		place := i.Place()
+		at = &place
+		return err
+	})
+	return at
+}
+
 func incidentsListed(s *suite) {
 	// The ids say nothing about the age.
 	for n, id := range []string{"inc_c", "inc_a", "inc_d", "inc_b"} {
@@ -162,15 +177,15 @@ func incidentsListed(s *suite) {
 	}{
 		{engine.IncidentFilter{Limit: 10}, []string{"inc_e", "inc_b", "inc_d", "inc_a", "inc_c"}},
 		{engine.IncidentFilter{Limit: 2}, []string{"inc_e", "inc_b"}},
-		{engine.IncidentFilter{Before: "inc_b", Limit: 2}, []string{"inc_d", "inc_a"}},
-		{engine.IncidentFilter{Before: "inc_c", Limit: 2}, []string{}},
+		{engine.IncidentFilter{Before: s.place("inc_b"), Limit: 2}, []string{"inc_d", "inc_a"}},
+		{engine.IncidentFilter{Before: s.place("inc_c"), Limit: 2}, []string{}},
 		{engine.IncidentFilter{AgentID: agent, Limit: 10}, []string{"inc_e", "inc_b", "inc_a", "inc_c"}},
-		{engine.IncidentFilter{AgentID: agent, Before: "inc_b", Limit: 10}, []string{"inc_a", "inc_c"}},
+		{engine.IncidentFilter{AgentID: agent, Before: s.place("inc_b"), Limit: 10}, []string{"inc_a", "inc_c"}},
 		{engine.IncidentFilter{AgentID: "other", Limit: 10}, []string{"inc_d"}},
 		{engine.IncidentFilter{AgentID: "nobody", Limit: 10}, []string{}},
 		{engine.IncidentFilter{Open: &yes, Limit: 10}, []string{"inc_b", "inc_d", "inc_a", "inc_c"}},
 		{engine.IncidentFilter{Open: &no, Limit: 10}, []string{"inc_e"}},
-		{engine.IncidentFilter{AgentID: agent, Open: &yes, Before: "inc_b", Limit: 1}, []string{"inc_a"}},
+		{engine.IncidentFilter{AgentID: agent, Open: &yes, Before: s.place("inc_b"), Limit: 1}, []string{"inc_a"}},
 	} {
 		s.same(fmt.Sprintf("incidents %+v", c.filter), c.want, s.incidents(c.filter))
 	}

@@ -96,6 +96,7 @@ func (s *suite) history() {
 
 func pruneOld(s *suite) {
 	s.history()
+	old := s.place("inc_old")
 	s.clock.Advance(2 * retention)
 	if n := s.prune(100); n == 0 {
 		s.t.Error("nothing is said to be deleted")
@@ -103,6 +104,10 @@ func pruneOld(s *suite) {
 	s.expect(false, "ro_old", "inc_old", "in_old", "in_loose", "o_gone", "o_left")
 	s.same("rollouts", []string{}, s.rollouts(engine.RolloutFilter{AgentID: agent, Limit: 9}))
 	s.same("incidents", []string{}, s.incidents(engine.IncidentFilter{Limit: 9}))
+	s.open(agent, s.incident("inc_new", "o_gone"))
+	s.same("incidents below a place that was purged", []string{}, s.incidents(engine.IncidentFilter{Before: old, Limit: 9}))
+	later := engine.IncidentPlace{OpenedAt: s.now().Add(time.Second), ID: "inc_purged"}
+	s.same("incidents below one that is not there", []string{"inc_new"}, s.incidents(engine.IncidentFilter{Before: &later, Limit: 9}))
 	if n := s.prune(100); n != 0 {
 		s.t.Errorf("another %d were deleted", n)
 	}
