@@ -221,7 +221,9 @@ func walkIncidents(s *suite) {
 			s.clock.Advance(time.Second)
 		}
 	}
-	s.walk(was, func(before string) []string { return s.incidents(engine.IncidentFilter{Before: s.place(before), Limit: 2}) }, func(n int) {
+	s.walk(was, func(before string) []string {
+		return s.incidents(engine.IncidentFilter{Before: s.place(before), Limit: 2})
+	}, func(n int) {
 		s.clock.Advance(time.Second)
 		id := fmt.Sprintf("inc_new%d", n)
 		s.open(agent, s.incident(id, id))
