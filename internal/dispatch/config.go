@@ -27,9 +27,9 @@ const (
 
 	claimBatch   = 256 // deliveries claimed at once
 	settleBatch  = 512 // deliveries settled at once
-	settlePace   = 4 * time.Millisecond
-	claimsARound = 64 // claims of one RunOnce
+	claimsARound = 64  // claims of one RunOnce
 	settleLimit  = 10 * time.Second
+	settlePace   = 4 * time.Millisecond // between the beginnings of two settlements, while more is under way
 )
 
 // Config is what a Dispatcher is made of. Outbox, Sender, Now and Rand are

@@ -16,6 +16,7 @@ import (
 //	{ours}     FOR UPDATE SKIP LOCKED of the instructions i alone
 //	{unlocked} {rows}, but for those whose occurrence somebody has locked
 //	{found}    the occurrence that a row of {unlocked} names
+//	{now}      m.now of a touch; 0 where RETURNING knows no table but the one written
 //	{wall}     the database's clock in microseconds; 0 where it has none
 //
 // SQLite looks at the tables of a CROSS JOIN in the order in which they stand,

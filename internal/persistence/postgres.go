@@ -21,6 +21,7 @@ var postgresDialect = &dialect{
 		"{free}", "FOR UPDATE SKIP LOCKED",
 		"{unlocked}", `(SELECT r.*, l.ctid AS place FROM {rows} JOIN occurrences l ON l.agent_id = r.agent_id AND l.occurrence_id = r.occurrence_id
 			FOR NO KEY UPDATE OF l SKIP LOCKED) AS r`,
+		"{now}", "m.now",
 		"{found}", "occurrences.ctid = r.place",
 		"{wall}", "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
 	),

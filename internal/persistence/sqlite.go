@@ -25,6 +25,7 @@ var sqliteDialect = &dialect{
 		"{ours}", "",
 		"{free}", "",
 		"{unlocked}", "{rows}",
+		"{now}", "0",
 		"{found}", "occurrences.agent_id = r.agent_id AND occurrences.occurrence_id = r.occurrence_id",
 		"{wall}", "0",
 	),

@@ -24,7 +24,7 @@ const touch = `UPDATE occurrences SET
 	FROM (SELECT {max}(c.last_service, k.wall - c.ahead, k.highest) AS now
 		FROM (SELECT CASE WHEN p.own = 0 THEN {wall} ELSE p.own END AS wall, p.highest
 			FROM (SELECT CAST(? AS bigint) AS own, CAST(? AS bigint) AS highest) AS p) AS k, service_clock c
-		WHERE c.id = 1 AND c.silences = ? AND c.since = ?
+		WHERE c.id = 1 AND c.since = ?
 			AND (c.last_wall = 0 OR k.wall >= c.last_wall AND k.wall - c.last_wall <= ?)
 			AND k.wall - c.ahead >= {max}(c.last_service, k.highest) - ?
 			AND COALESCE((SELECT doc FROM settings WHERE id = 1), '') = ?) AS m,
@@ -38,7 +38,7 @@ const touch = `UPDATE occurrences SET
 			AND (r.version = '' OR occurrences.version = r.version)
 			AND NOT occurrences.callback_gone AND occurrences.last_sign > 0 AND occurrences.last_sign >= m.now - ?
 			AND NOT (occurrences.watched AND occurrences.note_boot = occurrences.boot))
-	RETURNING occurrences.agent_id, occurrences.occurrence_id, occurrences.last_sign, EXISTS (SELECT 1 FROM instructions i
+	RETURNING occurrences.agent_id, occurrences.occurrence_id, {now}, EXISTS (SELECT 1 FROM instructions i
 		WHERE i.agent_id = occurrences.agent_id AND i.occurrence_id = occurrences.occurrence_id
 			AND i.acknowledged_at = 0 AND i.withdrawn_at = 0)`
 
@@ -53,7 +53,8 @@ type slot struct {
 // replica knows is old, and a whole transaction tries once more.
 func (s *Store) Touch(ctx context.Context, beats []engine.Touch) ([]engine.Touched, error) {
 	touched, told := make([]engine.Touched, len(beats)), make([]bool, len(beats))
-	err := s.touchKnowing(ctx, beats, touched, told)
+	known := s.known.Load()
+	err := s.touchKnowing(ctx, known, beats, touched, told)
 	if err == nil && !slices.ContainsFunc(touched, func(t engine.Touched) bool { return t.Taken }) {
 		err = s.writing(ctx, "touch", func(c *conn) error {
 			clear(touched)
@@ -62,29 +63,29 @@ func (s *Store) Touch(ctx context.Context, beats []engine.Touch) ([]engine.Touch
 			if err != nil {
 				return err
 			}
-			return s.touchAll(c, m.standing(), beats, touched, told)
+			known = m.standing()
+			return s.touchAll(c, known, beats, touched, told)
 		})
 	}
 	if err == nil {
-		err = s.tellTouched(ctx, beats, touched, told)
+		err = s.tellTouched(ctx, known, beats, touched, told)
 	}
 	if err != nil {
-		return nil, fail(ctx, "touch", err)
+		return nil, err
 	}
 	return touched, nil
 }
 
-// touchKnowing touches on the strength of what is known.
-func (s *Store) touchKnowing(ctx context.Context, beats []engine.Touch, touched []engine.Touched, told []bool) error {
-	known := s.known.Load()
+// touchKnowing touches on the strength of what is known, if anything is.
+func (s *Store) touchKnowing(ctx context.Context, known *standing, beats []engine.Touch, touched []engine.Touched, told []bool) error {
 	if known == nil {
 		return nil
 	}
 	c, err := s.write.direct(ctx)
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.touchAll(c, known, beats, touched, told)
 	}
-	return s.touchAll(c, known, beats, touched, told)
+	return fail(ctx, "touch", err)
 }
 
 // touchAll puts heartbeats of one occurrence into statements of their own, one
@@ -125,25 +126,29 @@ func (s *Store) touch(c *conn, known *standing, beats []engine.Touch, round []in
 		rows.add(b.AgentID, b.OccurrenceID, b.Boot, b.Sequence, string(b.State), b.Version, b.Detail, b.Critical, b.High, b.AliveOnly,
 			known.clock.Service(b.EchoWall))
 	}
+	own, highest := s.ownWall(), s.highest.Load()
 	liveness := known.settings.LivenessTimeout.Microseconds()
 	return c.each(func(r *sql.Rows) error {
 		var (
 			at   slot
-			sign int64
+			now  int64
 			busy bool
 		)
-		if err := r.Scan(&at.agentID, &at.occurrenceID, &sign, &busy); err != nil {
+		if err := r.Scan(&at.agentID, &at.occurrenceID, &now, &busy); err != nil {
 			return err
 		}
+		if now == 0 {
+			now = max(highest, own-known.clock.Offset().Microseconds())
+		}
 		i := index[at]
-		touched[i].Taken, touched[i].Wall, told[i] = true, known.clock.Wall(instant(s.forward(sign))), busy
+		touched[i].Taken, touched[i].Wall, told[i] = true, known.clock.Wall(instant(s.forward(now))), busy
 		return nil
-	}, touch, s.ownWall(), s.highest.Load(), known.silences, known.since, (2 * BeatEvery(known.settings)).Microseconds(),
+	}, touch, own, highest, known.since, (2 * BeatEvery(known.settings)).Microseconds(),
 		tolerance.Microseconds(), known.doc, rows, liveness, liveness)
 }
 
 // tellTouched adds what those who were told something have to carry out.
-func (s *Store) tellTouched(ctx context.Context, beats []engine.Touch, touched []engine.Touched, told []bool) error {
+func (s *Store) tellTouched(ctx context.Context, known *standing, beats []engine.Touch, touched []engine.Touched, told []bool) error {
 	keys := bootOfAgent.rows(0)
 	asked := make(map[speaker]bool)
 	for i := range touched {
@@ -159,11 +164,11 @@ func (s *Store) tellTouched(ctx context.Context, beats []engine.Touch, touched [
 	}
 	c, err := s.read.direct(ctx)
 	if err != nil {
-		return err
+		return fail(ctx, "touch", err)
 	}
-	pending, err := c.pendingOf(keys, instant(s.highest.Load()), s.known.Load().clock)
+	pending, err := c.pendingOf(keys, instant(s.highest.Load()), known.clock)
 	if err != nil {
-		return err
+		return fail(ctx, "touch", err)
 	}
 	for i := range touched {
 		if b := &beats[i]; told[i] && !b.AliveOnly {
