@@ -62,9 +62,7 @@ func (w *watch) concurrency(before, next rollout.State, eff rollout.Effects) {
 		}
 		flying, present := 0, 0
 		for _, m := range v.Members {
-			// Who comes back without being told may exceed the limit (rule 4.5).
-			was := memberOf(before.Find(at.rollout), m.OccurrenceID)
-			if m.Status.InFlight() && (was == nil || was.Status.InFlight() || was.InstructionID != m.InstructionID) {
+			if m.Status.InFlight() {
 				flying++
 			}
 			if m.Status != rollout.MemberSkipped {
