@@ -206,11 +206,11 @@ func readerMeetsWriter(s *suite) {
 
 func waiterGivesUp(s *suite) {
 	s.update(agent, nothing)
-	ctx, cancel := context.WithCancel(s.ctx)
-	defer cancel()
-	waiter := &waiting{Context: ctx, begun: make(chan struct{})}
-	given := make(chan error, 1)
-	s.update(agent, func(engine.Tx) error {
+	s.update(agent, func(engine.Tx) error { // may be run again: each run has a waiter of its own
+		ctx, cancel := context.WithCancel(s.ctx)
+		defer cancel()
+		waiter := &waiting{Context: ctx, begun: make(chan struct{})}
+		given := make(chan error, 1)
 		go func() { given <- s.store.Update(waiter, agent, false, nothing) }()
 		select {
 		case <-waiter.begun:
