@@ -48,7 +48,7 @@ func newServer(ctx context.Context, set settings, log *slog.Logger) (_ *server, 
 			err = errors.Join(err, s.close(ctx))
 		}
 	}()
-	if s.store, err = persistence.Open(ctx, set.databaseURL, persistence.Options{Logger: log, Render: api.InstructionBody}); err != nil {
+	if s.store, err = persistence.Open(ctx, set.databaseURL, persistence.Options{Logger: log, Render: api.InstructionBody, HandOver: dispatch.DefaultLease}); err != nil {
 		return s, badSetting{"ORCHESTRATOR_DATABASE_URL", s.databaseName(), "a database URL (" + err.Error() + ")"}
 	}
 	if _, err = s.store.Migrate(ctx); err != nil {
@@ -109,7 +109,7 @@ func (s *server) close(ctx context.Context) error {
 		errs = append(errs, s.dispatcher.Drain(ctx))
 	}
 	if s.store != nil {
-		errs = append(errs, s.store.Close())
+		errs = append(errs, s.store.Release(ctx), s.store.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -29,6 +29,7 @@ const (
 	settleBatch  = 512 // deliveries settled at once
 	claimsARound = 64  // claims of one RunOnce
 	settleLimit  = 10 * time.Second
+	settleAtOnce = 4                    // batches
 	settlePace   = 4 * time.Millisecond // between the beginnings of two settlements, while more is under way
 )
 

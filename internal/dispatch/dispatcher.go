@@ -40,8 +40,9 @@ func New(cfg Config) (*Dispatcher, error) {
 	work, abort := context.WithCancel(context.Background())
 	return &Dispatcher{
 		cfg: cfg, work: work, abort: abort,
-		ready: make(chan struct{}, 1),
-		queue: newQueue(cfg.PerHost),
+		ready:   make(chan struct{}, 1),
+		queue:   newQueue(cfg.PerHost),
+		settler: settler{enough: make(chan struct{}, 1)},
 	}, nil
 }
 

@@ -42,7 +42,7 @@ func (d *Dispatcher) giveUpWaiting() {
 // checkQuiet lets Drain return once nothing is under way and nobody is writing.
 // What could not be written is Drain's own last try.
 func (d *Dispatcher) checkQuiet() {
-	if d.quiet == nil || d.underWay > 0 || d.settler.writing {
+	if d.quiet == nil || d.underWay > 0 || d.settler.gathering || d.settler.writing > 0 {
 		return
 	}
 	select {

@@ -21,7 +21,8 @@ type Outbox interface {
 	// Settle records what became of claimed deliveries, in one transaction. One
 	// whose fence has moved on, or that is not there any more, is passed over:
 	// that is no error and changes nothing. After an error any of them may or may
-	// not have been recorded, and the same call is made again.
+	// not have been recorded, and the same call is made again. Calls may overlap;
+	// what they are about does not.
 	Settle(ctx context.Context, settled []Settled) error
 
 	// Next says how long it is until something is due; found is false when

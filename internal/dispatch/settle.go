@@ -6,28 +6,38 @@ import (
 	"time"
 )
 
-// settler gathers what is to be recorded. While one batch is being written the
-// next one gathers, and for settlePace after a batch of several has begun as long
-// as more is under way: so the more there is the fewer transactions it takes for
-// each.
+// settler gathers what is to be recorded. For settlePace after a batch of several
+// has begun more of them gather, as long as more is under way: so the more there is
+// the fewer transactions it takes for each. A batch that takes long holds up none
+// of the next ones until settleAtOnce are being written.
 type settler struct {
-	pending []Settled
-	writing bool
-	began   time.Time // the last batch
-	several bool      // it was one of several
+	pending   []Settled
+	gathering bool // somebody waits for more, or is about to take a batch
+	writing   int  // batches
+	began     time.Time
+	several   bool          // the last batch was one of several
+	enough    chan struct{} // nothing more is to be waited for
 }
 
 // settled puts an outcome among those to be recorded. d.mu is held.
 func (d *Dispatcher) settled(it *item, o Outcome) {
-	d.settler.pending = append(d.settler.pending, Settled{Delivery: it.delivery, Outcome: o})
-	if !d.settler.writing {
-		d.settler.writing = true
+	s := &d.settler
+	s.pending = append(s.pending, Settled{Delivery: it.delivery, Outcome: o})
+	if !s.gathering && s.writing < settleAtOnce {
+		s.gathering = true
 		go d.writeAll(d.work)
+	}
+	if len(s.pending) >= settleBatch || d.underWay == 0 {
+		select {
+		case s.enough <- struct{}{}:
+		default:
+		}
 	}
 }
 
-// writeAll records batch after batch until nothing is left. After an error it
-// leaves the rest to the next RunOnce, which Ready asks for.
+// writeAll records batch after batch until nothing is left or somebody else gathers
+// the next one. After an error it leaves the rest to the next RunOnce, which Ready
+// asks for.
 func (d *Dispatcher) writeAll(ctx context.Context) {
 	if err := d.write(ctx); err != nil {
 		d.signal()
@@ -37,20 +47,24 @@ func (d *Dispatcher) writeAll(ctx context.Context) {
 // settleLeft records in the caller's goroutine what writeAll had to leave.
 func (d *Dispatcher) settleLeft(ctx context.Context) error {
 	d.mu.Lock()
-	if d.settler.writing || len(d.settler.pending) == 0 {
+	if d.settler.gathering || len(d.settler.pending) == 0 {
 		d.mu.Unlock()
 		return nil
 	}
-	d.settler.writing = true
+	d.settler.gathering = true
 	d.mu.Unlock()
 	return d.write(ctx)
 }
 
+// write is called by whoever has begun to gather.
 func (d *Dispatcher) write(ctx context.Context) error {
 	for {
 		batch, rest := d.nextBatch()
 		if rest > 0 {
-			<-time.After(rest) //nolint:forbidigo // it lets others gather and decides nothing
+			select {
+			case <-time.After(rest): //nolint:forbidigo // it lets others gather and decides nothing
+			case <-d.settler.enough:
+			}
 			continue
 		}
 		if batch == nil {
@@ -59,6 +73,9 @@ func (d *Dispatcher) write(ctx context.Context) error {
 		if err := d.writeBatch(ctx, batch); err != nil {
 			d.giveBack(batch)
 			return fmt.Errorf("settle %d deliveries: %w", len(batch), err)
+		}
+		if !d.gatherAgain() {
+			return nil
 		}
 	}
 }
@@ -76,7 +93,7 @@ func (d *Dispatcher) nextBatch() (batch []Settled, rest time.Duration) {
 	defer d.mu.Unlock()
 	s := &d.settler
 	if len(s.pending) == 0 {
-		s.pending, s.writing = nil, false
+		s.pending, s.gathering = nil, false
 		d.checkQuiet()
 		return nil, 0
 	}
@@ -87,7 +104,24 @@ func (d *Dispatcher) nextBatch() (batch []Settled, rest time.Duration) {
 	n := min(len(s.pending), settleBatch)
 	s.began, s.several = now, n > 1
 	batch, s.pending = s.pending[:n:n], s.pending[n:]
+	s.gathering = false
+	s.writing++
 	return batch, 0
+}
+
+// gatherAgain is called after a batch was written: the writer goes on, unless
+// there is somebody who does or nothing to do.
+func (d *Dispatcher) gatherAgain() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := &d.settler
+	s.writing--
+	if len(s.pending) == 0 || s.gathering {
+		d.checkQuiet()
+		return false
+	}
+	s.gathering = true
+	return true
 }
 
 // giveBack keeps a batch that could not be written, in front of the others.
@@ -95,6 +129,6 @@ func (d *Dispatcher) giveBack(batch []Settled) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.settler.pending = append(batch, d.settler.pending...)
-	d.settler.writing = false
+	d.settler.writing--
 	d.checkQuiet()
 }

@@ -24,11 +24,8 @@ func (d *Dispatcher) attempt(ctx context.Context, it *item) Outcome {
 	if err != nil {
 		return outcomeOf(it.delivery.Attempt, webhook.Result{Err: err}, left, d.cfg.Rand())
 	}
-	if left < webhook.TryTimeout {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, left)
-		defer cancel()
-	}
+	ctx, cancel := context.WithTimeout(ctx, min(left, webhook.TryTimeout))
+	defer cancel()
 	result := d.cfg.Sender.Send(ctx, webhook.Request{
 		URL: it.delivery.URL, ID: it.delivery.ID, At: now, Body: body, Secret: it.delivery.Secret,
 	})

@@ -3,6 +3,7 @@ package persistence
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cirisai/orchestrator/internal/rollout"
 )
@@ -26,7 +27,7 @@ func (t *tx) Commit(before, after rollout.State, eff rollout.Effects) error {
 		func() error { return t.acknowledge(old) },
 		func() error { return t.withdraw(eff.Withdraw) },
 		func() error { return t.resume(eff.Resume) },
-		func() error { return t.instruct(eff.Instruct) },
+		func() error { return t.instruct(eff.Instruct, heldBack(made, eff.Suspend)) },
 		func() error { return t.acknowledge(made) },
 		func() error { return t.suspend(eff.Suspend) },
 		func() error { return t.appendEvents(eff.Events) },
@@ -57,6 +58,14 @@ func acknowledgements(eff rollout.Effects) (old, made []string) {
 		}
 	}
 	return old, made
+}
+
+// heldBack tells which of the instructions that a step makes are not to be sent
+// now, as the same step says.
+func heldBack(acknowledged, suspended []string) func(rollout.Instruction) bool {
+	return func(in rollout.Instruction) bool {
+		return slices.Contains(acknowledged, in.ID) || slices.Contains(suspended, in.RolloutID)
+	}
 }
 
 // saveAgent takes over what the agent's own row holds of the state.

@@ -43,7 +43,7 @@ func (s *Store) Failures(ctx context.Context, limit int) ([]Failure, error) {
 			UNION ALL
 			SELECT agent_id, boot, '', rollout_id, occurrence_id, instruction_id, failure, true
 			FROM instructions WHERE callback <> '' AND callback <> 'delivered' AND NOT undeliverable AND NOT unreported
-				AND acknowledged_at = 0 AND withdrawn_at = 0 AND NOT suspended AND deadline <= ?
+				AND acknowledged_at = 0 AND withdrawn_at = 0 AND NOT suspended AND deadline <= ? AND NOT `+delivered("instructions")+`
 			ORDER BY 1, 6 LIMIT ?`, now, now, bounded(limit)); err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
+	"github.com/cirisai/orchestrator/internal/rollout"
 )
 
 // keptBoots is how many former boots of an occurrence are remembered at least
@@ -88,6 +89,9 @@ func (t *tx) SaveOccurrences(before discovery.Fleet, changed []discovery.Occurre
 		}
 		for i, boot := range h.replaced {
 			boots.add(t.agentID, h.is.ID, boot, len(h.replaced)-i)
+		}
+		if h.newBoot() || h.newAddress() {
+			t.noHandOver(func(in rollout.Instruction) bool { return in.OccurrenceID == h.is.ID })
 		}
 		if h.newBoot() {
 			withdraw.add(t.agentID, h.is.ID, h.is.Boot)
@@ -185,11 +189,11 @@ func (t *tx) redirect(withdraw, reroute *rowset) error {
 		}
 	}
 	if reroute.n > 0 {
-		if _, err := t.exec(`UPDATE instructions SET callback = CASE WHEN o.callback_url = '' THEN '' ELSE 'due' END, due_at = ?, leased_until = 0
+		if _, err := t.exec(`UPDATE instructions SET callback = CASE WHEN o.callback_url = '' THEN '' ELSE 'due' END, visible_at = ?
 			FROM {rows}, occurrences o
 			WHERE instructions.agent_id = r.agent_id AND instructions.occurrence_id = r.occurrence_id AND instructions.boot = r.boot
 				AND o.agent_id = r.agent_id AND o.occurrence_id = r.occurrence_id
-				AND instructions.callback <> 'delivered' AND acknowledged_at = 0 AND withdrawn_at = 0 AND +deadline > ?`,
+				AND instructions.callback <> 'delivered' AND acknowledged_at = 0 AND withdrawn_at = 0 AND +deadline > ? AND NOT `+delivered("instructions"),
 			micros(t.Now()), reroute, micros(t.Now())); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cirisai/orchestrator/internal/discovery"
@@ -14,32 +15,38 @@ import (
 
 var (
 	instructionColumns = cols(`instruction_id text, occurrence_id text, boot text, rollout_id text, wave bigint, force boolean,
-	issued_at bigint, deadline bigint, doc text`)
+	issued_at bigint, deadline bigint, doc text, fence bigint, visible_at bigint`)
 	withdrawalColumns = cols("agent_id text, rollout_id text, occurrence_id text, keep_boot text, instruction_id text, outside boolean")
 	extensionColumns  = cols("rollout_id text, by_micros bigint")
 )
 
 // instruct writes new instructions. What is for an occurrence with a callback
-// address is due there at once. Its id says what an instruction is for, so the
-// same one made twice is an error.
-func (t *tx) instruct(all []rollout.Instruction) error {
+// address is due there at once: this replica hands it to itself, but for what is
+// held back. An instruction's id says what it is for, so the same one made twice is
+// an error.
+func (t *tx) instruct(all []rollout.Instruction, heldBack func(rollout.Instruction) bool) error {
 	if len(all) == 0 {
 		return nil
 	}
 	rows := instructionColumns.rows(len(all))
+	leased := t.Now().Add(t.store.options.HandOver)
 	for _, in := range all {
 		doc, err := document(in)
 		if err != nil {
 			return err
 		}
-		rows.add(in.ID, in.OccurrenceID, in.Boot, in.RolloutID, in.Wave, in.Force, in.IssuedAt, in.Deadline, doc)
+		fence, visible := 0, t.Now()
+		if !heldBack(in) && t.handOver(in) {
+			fence, visible = handedFence, leased
+		}
+		rows.add(in.ID, in.OccurrenceID, in.Boot, in.RolloutID, in.Wave, in.Force, in.IssuedAt, in.Deadline, doc, fence, visible)
 	}
 	_, err := t.exec(`INSERT INTO instructions (instruction_id, agent_id, occurrence_id, boot, rollout_id, wave, force, issued_at, deadline,
-			callback, due_at, doc)
+			callback, visible_at, fence, doc)
 		SELECT r.instruction_id, ?, r.occurrence_id, r.boot, r.rollout_id, r.wave, r.force, r.issued_at, r.deadline,
-			CASE WHEN o.callback_url <> '' THEN 'due' ELSE '' END, ?, r.doc
+			CASE WHEN o.callback_url <> '' THEN 'due' ELSE '' END, r.visible_at, r.fence, r.doc
 		FROM {rows} LEFT JOIN occurrences o ON o.agent_id = ? AND o.occurrence_id = r.occurrence_id`,
-		t.agentID, micros(t.Now()), rows, t.agentID)
+		t.agentID, rows, t.agentID)
 	return err
 }
 
@@ -48,6 +55,7 @@ func (t *tx) instruct(all []rollout.Instruction) error {
 func (t *tx) withdraw(all []rollout.Withdrawal) error {
 	one, occurrence, whole := withdrawalColumns.rows(0), withdrawalColumns.rows(0), withdrawalColumns.rows(0)
 	for _, x := range all {
+		t.noHandOver(x.Covers)
 		rows := whole
 		switch {
 		case x.InstructionID != "":
@@ -91,9 +99,15 @@ func (t *tx) suspend(rollouts []string) error {
 	if len(rollouts) == 0 {
 		return nil
 	}
-	_, err := t.exec(`UPDATE instructions SET suspended = true
-		WHERE agent_id = ? AND acknowledged_at = 0 AND withdrawn_at = 0 AND rollout_id IN (SELECT id FROM {rows})`, t.agentID, idRows(rollouts))
-	return err
+	if _, err := t.exec(`UPDATE instructions SET suspended = true
+		WHERE agent_id = ? AND acknowledged_at = 0 AND withdrawn_at = 0 AND rollout_id IN (SELECT id FROM {rows})`, t.agentID, idRows(rollouts)); err != nil {
+		return err
+	}
+	unsent := t.noHandOver(func(in rollout.Instruction) bool { return slices.Contains(rollouts, in.RolloutID) })
+	if len(unsent) == 0 {
+		return nil
+	}
+	return t.endLeases(idRows(unsent)) // so that they go out as soon as it is resumed
 }
 
 // resume lets what was suspended go on, with deadlines as much later as they
@@ -116,6 +130,11 @@ func (t *tx) acknowledge(ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
+	named := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		named[id] = true
+	}
+	t.noHandOver(func(in rollout.Instruction) bool { return named[in.ID] })
 	_, err := t.exec(`UPDATE instructions SET acknowledged_at = ?
 		WHERE acknowledged_at = 0 AND withdrawn_at = 0 AND instruction_id IN (SELECT id FROM {rows}) AND agent_id || '' = ?`,
 		micros(t.Now()), idRows(ids), t.agentID)
@@ -147,14 +166,18 @@ func (row instructionRow) instruction() (rollout.Instruction, error) {
 // pending is the instruction with its times as people and clients read them.
 func (row instructionRow) pending(clock discovery.Clock) (engine.PendingInstruction, error) {
 	in, err := row.instruction()
+	return pending(row.AgentID, in, row.Attempt, clock), err
+}
+
+func pending(agentID string, in rollout.Instruction, attempts int, clock discovery.Clock) engine.PendingInstruction {
 	p := engine.PendingInstruction{
-		Instruction: in, AgentID: row.AgentID, Attempts: row.Attempt,
+		Instruction: in, AgentID: agentID, Attempts: attempts,
 		IssuedWall: clock.Wall(in.IssuedAt), DeadlineWall: clock.Wall(in.Deadline),
 	}
 	if in.Claim != nil {
 		p.ClaimWall = clock.Wall(in.Claim.ExpiresAt)
 	}
-	return p, err
+	return p
 }
 
 // Instruction implements engine.ReadTx.

@@ -26,6 +26,18 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// TestConformanceHandingOver: to whoever is the only replica, it makes no difference
+// that what he commits is handed over to himself.
+func TestConformanceHandingOver(t *testing.T) {
+	for _, kind := range kinds(t) {
+		t.Run(kind.name, func(t *testing.T) {
+			storetest.Run(t, func(t *testing.T, clock *storetest.Clock) engine.Store {
+				return openHandingOver(t, kind.migrated(t), clock.Now)
+			})
+		})
+	}
+}
+
 // kind is a kind of database to be tested with.
 type kind struct {
 	name string
@@ -54,7 +66,18 @@ func databases(t *testing.T, test func(t *testing.T, url string)) {
 // open opens a database. The clock may be nil.
 func open(t testing.TB, url string, clock func() time.Time) *persistence.Store {
 	t.Helper()
-	s, err := persistence.Open(t.Context(), url, persistence.Options{Clock: clock, Render: storetest.Render})
+	return openWith(t, url, persistence.Options{Clock: clock, Render: storetest.Render})
+}
+
+// openHandingOver opens a database that hands over what it commits.
+func openHandingOver(t testing.TB, url string, clock func() time.Time) *persistence.Store {
+	t.Helper()
+	return openWith(t, url, persistence.Options{Clock: clock, Render: storetest.Render, HandOver: time.Minute})
+}
+
+func openWith(t testing.TB, url string, options persistence.Options) *persistence.Store {
+	t.Helper()
+	s, err := persistence.Open(t.Context(), url, options)
 	if err != nil {
 		t.Fatal(err)
 	}

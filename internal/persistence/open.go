@@ -28,6 +28,11 @@ type Options struct {
 	// object without "attempt" and "server_time", which the dispatcher adds.
 	// Claim fails without it.
 	Render func(in engine.PendingInstruction) ([]byte, error)
+	// HandOver, when set, is for how long an instruction is leased to this replica
+	// as it is made: its Claim hands it out without reading it. Who sets it must
+	// call Claim after each Update, and Release in the end. It must be as long as a dispatcher's lease
+	// must be, and is what a crash delays such an instruction by.
+	HandOver time.Duration
 }
 
 // Store keeps agents in a database. It is an engine.Store and a
@@ -48,6 +53,7 @@ type Store struct {
 
 	memory memory
 	queue  queue
+	handed handover
 
 	mu       sync.Mutex
 	silences []discovery.Silence // committed ones; only ever appended to

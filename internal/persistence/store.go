@@ -96,18 +96,25 @@ func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func
 			m.now = stepped // another replica's time was ahead of this one's
 		}
 		t := &tx{reader: reader{store: s, conn: c, moment: m}, agentID: agentID, row: row}
+		if s.options.HandOver > 0 {
+			t.handing.room = s.handed.room()
+		}
 		if err := fn(t); err != nil {
 			return err
 		}
 		done = t
 		return t.flush()
 	})
-	if err == nil && done.next != nil && done.next.version != done.row.Version {
+	if err != nil {
+		return err
+	}
+	done.handOverAll()
+	if done.next != nil && done.next.version != done.row.Version {
 		next := *done.next
 		next.version = done.row.Version
 		s.memory.keep(agentID, &next, false)
 	}
-	return err
+	return nil
 }
 
 // View implements engine.Store.

@@ -51,6 +51,8 @@ type tx struct {
 	next     *remembered
 	rollouts map[string]*storedRollout // those known, as they are in the database
 
+	handing handingOver
+
 	idle *bool // nobody has anything pending; nil: not known
 }
 

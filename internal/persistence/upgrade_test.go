@@ -38,11 +38,11 @@ func TestUpgradeKeepsTheOutbox(t *testing.T) {
 			must(db.ExecContext(t.Context(), `INSERT INTO deliveries VALUES ('i1', 1, 1, 5, 'retry', 503, 12, 'answered 503')`))
 			for range 2 {
 				must(p.Up(t.Context()))
-				var due, leased, status int64
-				must(nil, db.QueryRowContext(t.Context(), `SELECT i.due_at, i.leased_until, d.status FROM instructions i
-					JOIN deliveries d ON d.instruction_id = i.instruction_id`).Scan(&due, &leased, &status))
-				if due != 7 || leased != 0 || status != 503 {
-					t.Errorf("due at %d, leased until %d, status %d", due, leased, status)
+				var due, status int64
+				must(nil, db.QueryRowContext(t.Context(), `SELECT i.visible_at, d.status FROM instructions i
+					JOIN deliveries d ON d.instruction_id = i.instruction_id`).Scan(&due, &status))
+				if due != 7 || status != 503 {
+					t.Errorf("visible at %d, status %d", due, status)
 				}
 				must(p.DownTo(t.Context(), 1))
 				must(nil, db.QueryRowContext(t.Context(), `SELECT visible_at FROM instructions`).Scan(&due))

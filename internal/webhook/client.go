@@ -119,6 +119,9 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 // readAnswer reads at most MaxAnswer bytes. An answer that breaks off is as long
 // as it is: what counts is the status.
 func readAnswer(resp *http.Response) []byte {
+	if resp.Body == http.NoBody {
+		return nil
+	}
 	size := int64(MaxAnswer)
 	if resp.ContentLength >= 0 {
 		size = min(size, resp.ContentLength+1)
@@ -161,6 +164,9 @@ func cause(err error) error {
 // snippet keeps the beginning of an answer as one line of printable text: it is
 // written by a stranger and shown on an operator's screen.
 func snippet(answer []byte) string {
+	if len(answer) == 0 {
+		return ""
+	}
 	text := strings.ToValidUTF8(string(answer[:min(len(answer), maxSnippet)]), "")
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

@@ -104,6 +104,9 @@ func (t *guardedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := t.policy.checkParsed(r.URL); err != nil {
 		return nil, err
 	}
+	if deadline, set := r.Context().Deadline(); set && time.Until(deadline) <= t.timeout { //nolint:forbidigo // so does a context
+		return t.base.RoundTrip(r)
+	}
 	ctx, cancel := context.WithTimeout(r.Context(), t.timeout)
 	resp, err := t.base.RoundTrip(r.WithContext(ctx))
 	if err != nil {

@@ -1,11 +1,5 @@
 -- +goose Up
 
--- due_at is when an instruction is due to be sent, and leased_until the end of the
--- lease once it is claimed. They were one column, so that each claim moved the row
--- in the index of what is due.
-ALTER TABLE instructions RENAME COLUMN visible_at TO due_at;
-ALTER TABLE instructions ADD COLUMN leased_until INTEGER NOT NULL DEFAULT 0;
-
 -- Whether an agent has anything open is answered by instructions_open.
 DROP INDEX instructions_ahead;
 
@@ -29,5 +23,3 @@ ALTER TABLE tries RENAME TO deliveries;
 -- +goose Down
 CREATE INDEX instructions_ahead ON instructions (agent_id, deadline)
     WHERE acknowledged_at = 0 AND withdrawn_at = 0;
-ALTER TABLE instructions DROP COLUMN leased_until;
-ALTER TABLE instructions RENAME COLUMN due_at TO visible_at;

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/cirisai/orchestrator/api"
+	"github.com/cirisai/orchestrator/internal/dispatch"
 	"github.com/cirisai/orchestrator/internal/engine"
 	"github.com/cirisai/orchestrator/internal/persistence"
 	"github.com/cirisai/orchestrator/internal/pgtest"
@@ -59,7 +60,7 @@ func openDatabases(ctx context.Context) (databases []database, stop func(), err 
 		urls = append(urls, struct{ name, url string }{"PostgreSQL", server.URL(name)})
 	}
 	for _, u := range urls {
-		store, err := persistence.Open(ctx, u.url, persistence.Options{Render: api.InstructionBody})
+		store, err := persistence.Open(ctx, u.url, persistence.Options{Render: api.InstructionBody, HandOver: dispatch.DefaultLease})
 		if err != nil {
 			return nil, stop, err
 		}
