@@ -25,7 +25,8 @@ type Store interface {
 	// Update runs fn in a transaction that holds the agent's row locked, and
 	// commits if fn returns nil. With create an unknown agent is made first,
 	// else it is ErrNotFound. fn may be run again when the transaction could not
-	// be serialized, so it must change nothing but through tx.
+	// be serialized, so it must change nothing but through tx; and it must return
+	// an error of tx, or one that wraps it, for that may say so.
 	Update(ctx context.Context, agentID string, create bool, fn func(tx Tx) error) error
 	// View runs fn on one consistent snapshot.
 	View(ctx context.Context, fn func(tx ReadTx) error) error

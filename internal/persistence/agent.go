@@ -41,12 +41,20 @@ func (t *tx) Agent(agentID string) (rollout.State, discovery.Fleet, error) {
 	)
 	if !t.wrote {
 		var busy bool
-		if m, occurrences, busy, err = t.recall(t.row); err != nil {
+		if t.glance != nil {
+			m, occurrences, busy = t.recallGlance()
+		} else {
+			m, occurrences, busy, err = t.recall(t.row)
+		}
+		if err != nil {
 			return rollout.State{}, discovery.Fleet{}, err
 		}
 		if idle := true; occurrences != nil && !busy {
 			t.idle = &idle
 		}
+	}
+	if occurrences == nil && t.glance != nil {
+		return rollout.State{}, discovery.Fleet{}, errNeedsTransaction
 	}
 	if occurrences == nil {
 		if m, occurrences, err = t.load(t.row); err != nil {
@@ -106,6 +114,22 @@ func (r *reader) recall(row agentRow) (m *remembered, now []discovery.Occurrence
 		return nil, nil, true, err
 	}
 	return m, occurrences, busy, nil
+}
+
+// recallGlance is recall for an update without a lock, which has read all already.
+// An agent of that version has the occurrences that are remembered.
+func (t *tx) recallGlance() (m *remembered, now []discovery.Occurrence, busy bool) {
+	g := t.glance
+	m = t.store.memory.of(t.agentID, t.row.Version)
+	if m == nil || len(m.occurrences) != len(g.Sequences) || len(m.occurrences) != len(g.Signs) {
+		return nil, nil, true
+	}
+	now = make([]discovery.Occurrence, len(m.occurrences))
+	for i := range now {
+		now[i] = copyOf(m.occurrences[i])
+		now[i].Sequence, now[i].LastSign = g.Sequences[i], instant(g.Signs[i])
+	}
+	return m, now, g.Busy
 }
 
 // load reads all that belongs to an agent's row.

@@ -77,20 +77,26 @@ const selectMoment = `SELECT {wall} AS wall, c.last_wall, c.last_service, c.sile
 // look reads the clocks, the settings and the hold of all agents. What it finds
 // silent is not written: see advance.
 func (s *Store) look(c *conn) (moment, error) {
-	var row struct {
-		Wall int64 `db:"wall"`
-		clockRow
-		Number   int64  `db:"number"`
-		Active   bool   `db:"active"`
-		HeldBy   string `db:"held_by"`
-		Reason   string `db:"reason"`
-		Settings string `db:"settings"`
-	}
-	err := c.get(&row, selectMoment)
-	if err != nil {
+	var row momentRow
+	if err := c.get(&row, selectMoment); err != nil {
 		return moment{}, notMigrated(err)
 	}
-	m := moment{started: row.LastWall != 0, doc: row.Settings, holdAll: engine.HoldAll{Number: row.Number, Active: row.Active, By: row.HeldBy, Reason: row.Reason}}
+	return s.momentOf(c, row)
+}
+
+// momentRow is what selectMoment reads.
+type momentRow struct {
+	Wall int64 `db:"wall"`
+	clockRow
+	Number   int64  `db:"number"`
+	Active   bool   `db:"active"`
+	HeldBy   string `db:"held_by"`
+	Reason   string `db:"reason"`
+	Settings string `db:"settings"`
+}
+
+func (s *Store) momentOf(c *conn, row momentRow) (m moment, err error) {
+	m = moment{started: row.LastWall != 0, doc: row.Settings, holdAll: engine.HoldAll{Number: row.Number, Active: row.Active, By: row.HeldBy, Reason: row.Reason}}
 	known := s.known.Load()
 	if known != nil && known.doc == row.Settings {
 		m.settings = known.settings

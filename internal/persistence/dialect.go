@@ -10,6 +10,7 @@ import (
 // with ? for a parameter and these words in braces:
 //
 //	{rows}     the rows of a *rowset parameter, as a table named r
+//	{events}   those of a second one, as a table named e; on PostgreSQL
 //	{max}      the function that gives the greater of two values
 //	{lock}     FOR UPDATE
 //	{free}     FOR UPDATE SKIP LOCKED
@@ -42,28 +43,38 @@ type rowsets interface {
 	// any number.
 	size(n int) int
 	// source writes the table r of that size with these columns.
-	source(cols columns, size int) string
+	source(cols columns, size int, name string) string
 	// bind appends the parameters that stand for a rowset.
 	bind(r *rowset, size int, args []any) ([]any, error)
 }
 
 // shape is what a statement's text depends on besides its own.
 type shape struct {
-	cols columns // nil: it has no rowset
-	size int
+	cols   columns // of {rows}; nil: it has none
+	size   int
+	events columns // of {events}
 }
 
-// rowsWord stands for a rowset in a statement.
-const rowsWord = "{rows}"
+// These stand for a rowset in a statement.
+const (
+	rowsWord   = "{rows}"
+	eventsWord = "{events}"
+)
 
 // compile turns a statement into the dialect's SQL.
 func (d *dialect) compile(text string, of shape) (string, error) {
 	text = d.words.Replace(text)
-	if strings.Contains(text, rowsWord) {
-		if of.cols == nil {
+	for _, x := range []struct {
+		word, name string
+		cols       columns
+	}{{rowsWord, "r", of.cols}, {eventsWord, "e", of.events}} {
+		if !strings.Contains(text, x.word) {
+			continue
+		}
+		if x.cols == nil {
 			return "", fmt.Errorf("statement without its rows: %s", text)
 		}
-		text = strings.ReplaceAll(text, rowsWord, d.rowsets.source(of.cols, of.size))
+		text = strings.ReplaceAll(text, x.word, d.rowsets.source(x.cols, of.size, x.name))
 	}
 	if !d.numbered {
 		return text, nil
@@ -82,21 +93,31 @@ func (d *dialect) compile(text string, of shape) (string, error) {
 	return b.String(), nil
 }
 
-// args puts the parameters of the rowset in its place.
-func (d *dialect) args(given []any) ([]any, shape, error) {
-	var of shape
+// args puts the parameters of the rowsets in their places.
+func (d *dialect) args(text string, given []any) (args []any, of shape, err error) {
+	args = given
+	eventsAlone := strings.Contains(text, eventsWord) && !strings.Contains(text, rowsWord)
 	for i, a := range given {
 		r, ok := a.(*rowset)
-		if !ok {
+		switch {
+		case ok && of.cols == nil && of.events == nil: // the first
+			of.size = d.rowsets.size(r.n)
+			args = make([]any, 0, len(given)+max(of.size, 1)*len(r.cols)+1)
+			args = append(args, given[:i]...)
+		case !ok && (of.cols != nil || of.events != nil):
+			args = append(args, a)
+			continue
+		case !ok:
 			continue
 		}
-		of = shape{cols: r.cols, size: d.rowsets.size(r.n)}
-		out := make([]any, 0, len(given)+max(of.size, 1)*len(r.cols)+1)
-		out, err := d.rowsets.bind(r, of.size, append(out, given[:i]...))
-		if err != nil {
+		if of.cols == nil && !eventsAlone {
+			of.cols = r.cols
+		} else {
+			of.events = r.cols
+		}
+		if args, err = d.rowsets.bind(r, of.size, args); err != nil {
 			return nil, of, err
 		}
-		return append(out, given[i+1:]...), of, nil
 	}
-	return given, of, nil
+	return args, of, nil
 }

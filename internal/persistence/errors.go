@@ -40,6 +40,8 @@ const (
 	pgConfiguration = "F0"
 	pgInternal      = "XX"
 	pgAuthorization = "28"
+
+	pgDivisionByZero = "22012"
 )
 
 // fail gives an error that leaves the store its form: the context's own errors

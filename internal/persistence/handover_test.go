@@ -252,7 +252,9 @@ func TestHandOverOfOneTransaction(t *testing.T) {
 
 		fault := errors.New("fault")
 		err := one.Update(t.Context(), "scout", false, func(tx engine.Tx) error {
-			must(t, tellIn(tx, stops("i6")))
+			if err := tellIn(tx, stops("i6")); err != nil {
+				return err
+			}
 			return fault
 		})
 		if !errors.Is(err, fault) {
@@ -271,9 +273,13 @@ func TestHandOverOfWhomToTell(t *testing.T) {
 		reachable(t, one, "o3", "b2", here)
 		must(t, one.Update(t.Context(), "scout", false, func(tx engine.Tx) error {
 			_, fleet, err := tx.Agent("scout")
-			must(t, err)
+			if err != nil {
+				return err
+			}
 			o := discovery.Occurrence{ID: "o4", Boot: "b1", State: discovery.Work, Sequence: 1, LastSign: tx.Now(), CallbackURL: there, CallbackSecret: "whsec_o4"}
-			must(t, tx.SaveOccurrences(fleet, []discovery.Occurrence{o}))
+			if err := tx.SaveOccurrences(fleet, []discovery.Occurrence{o}); err != nil {
+				return err
+			}
 			var eff rollout.Effects
 			for _, id := range []string{"o1", "o2", "o3", "o4", "o5"} {
 				eff.Instruct = append(eff.Instruct, rollout.Instruction{ID: "for_" + id, Type: rollout.Stop, OccurrenceID: id, Boot: "b1", RolloutID: "ro_1"})

@@ -70,7 +70,7 @@ func TestCompile(t *testing.T) {
 		},
 	} {
 		for d, want := range map[*dialect]string{sqliteDialect: c.sqlite, postgresDialect: c.postgres} {
-			got, err := d.compile(c.text, shape{pairs, d.rowsets.size(c.rows)})
+			got, err := d.compile(c.text, shape{cols: pairs, size: d.rowsets.size(c.rows)})
 			if err != nil || got != want {
 				t.Errorf("%s for %s:\ngot  %s (%v)\nwant %s", c.text, d.name, got, err, want)
 			}
@@ -86,11 +86,21 @@ func TestArguments(t *testing.T) {
 	r := cols("a text, b bigint, c boolean").rows(0)
 	r.add("x", 1, true)
 	r.add("é\"\\", time.UnixMicro(7), false)
-	args, columns, err := postgresDialect.args([]any{"before", r, "after"})
+	args, columns, err := postgresDialect.args(rowsWord, []any{"before", r, "after"})
 	if err != nil || len(args) != 5 || args[0] != "before" || args[4] != "after" || len(columns.cols) != 3 {
 		t.Errorf("postgres: %v, %v, %v", args, columns, err)
 	}
-	args, _, err = sqliteDialect.args([]any{"before", r, "after"})
+	e := cols("d bigint").rows(0)
+	e.add(9)
+	args, columns, err = postgresDialect.args("{rows} {events}", []any{"before", r, "between", e, "after"})
+	if err != nil || len(args) != 7 || args[4] != "between" || args[6] != "after" || len(columns.cols) != 3 || len(columns.events) != 1 {
+		t.Errorf("postgres, two rowsets: %v, %v, %v", args, columns, err)
+	}
+	args, columns, err = postgresDialect.args("{events}", []any{e})
+	if err != nil || len(args) != 1 || columns.cols != nil || len(columns.events) != 1 {
+		t.Errorf("postgres, events alone: %v, %v, %v", args, columns, err)
+	}
+	args, _, err = sqliteDialect.args(rowsWord, []any{"before", r, "after"})
 	if err != nil || fmt.Sprintf("%q", args) != `["before" "x" '\x01' %!q(bool=true) "é\"\\" '\a' %!q(bool=false) "after"]` {
 		t.Errorf("sqlite: %q, %v", args, err)
 	}
@@ -98,7 +108,7 @@ func TestArguments(t *testing.T) {
 	for i := range 3 {
 		three.add("x", i)
 	}
-	args, _, err = sqliteDialect.args([]any{three})
+	args, _, err = sqliteDialect.args(rowsWord, []any{three})
 	if err != nil || fmt.Sprint(args) != `[x 0 x 1 x 2 <nil> <nil>]` {
 		t.Errorf("sqlite, three rows for four: %v, %v", args, err)
 	}
@@ -106,7 +116,7 @@ func TestArguments(t *testing.T) {
 	for range maxValues + 1 {
 		many.add("é\"\\", 7)
 	}
-	args, _, err = sqliteDialect.args([]any{"before", many, "after"})
+	args, _, err = sqliteDialect.args(rowsWord, []any{"before", many, "after"})
 	if err != nil || len(args) != 3 || !strings.HasPrefix(fmt.Sprint(args), `[before [["é\"\\",7],[`) {
 		t.Errorf("sqlite, many rows: %.100v, %v", args, err)
 	}

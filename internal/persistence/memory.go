@@ -53,6 +53,14 @@ func (m *memory) of(agentID string, version int64) *remembered {
 	return nil
 }
 
+// quiet tells whether the agent is remembered as one that has nothing under way.
+func (m *memory) quiet(agentID string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.agents[agentID]
+	return r != nil && len(r.rollouts) == 0 && len(r.loose) == 0
+}
+
 // keep remembers an agent. A reader, which may have seen an old version, does not
 // take the place of what is there.
 func (m *memory) keep(agentID string, r *remembered, reader bool) {

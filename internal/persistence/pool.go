@@ -129,6 +129,11 @@ type conn struct {
 	// careful: what this transaction had read was changed before it could write
 	// it; now it locks what it reads.
 	careful bool
+	// readOnly: what writes is refused; sealed: so is what reads. statements counts
+	// those that were run.
+	readOnly   bool
+	sealed     bool
+	statements int
 }
 
 // direct is for statements that are each a transaction of their own, which costs
@@ -146,6 +151,9 @@ func (p *pool) direct(ctx context.Context) (*conn, error) {
 
 // exec runs a statement and returns how many rows it changed.
 func (c *conn) exec(text string, given ...any) (int64, error) {
+	if c.readOnly {
+		return 0, errNeedsTransaction
+	}
 	s, err := c.find(text, given)
 	if err != nil {
 		return 0, err
@@ -246,7 +254,11 @@ func (c *conn) runner() sqlx.ExtContext {
 }
 
 func (c *conn) find(text string, given []any) (found, error) {
-	args, of, err := c.pool.dialect.args(given)
+	c.statements++
+	if c.sealed {
+		return found{}, errNeedsTransaction
+	}
+	args, of, err := c.pool.dialect.args(text, given)
 	if err != nil {
 		return found{}, err
 	}

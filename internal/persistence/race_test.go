@@ -99,7 +99,7 @@ func TestATouchDoesNotWait(t *testing.T) {
 	s := open(t, migratedPostgres(t), nil)
 	save(t, s, func(*discovery.Occurrence) {})
 	err := s.Update(t.Context(), "scout", false, func(tx engine.Tx) error {
-		if err := saveIn(tx, func(o *discovery.Occurrence) { o.Detail = "changed" }); err != nil {
+		if err := saveIn(tx, func(o *discovery.Occurrence) { o.Detail, o.Pin = "changed", "explorer" }); err != nil {
 			return err
 		}
 		touched, err := s.Touch(t.Context(), []engine.Touch{{AgentID: "scout", OccurrenceID: "o1", Boot: "b1", Sequence: 2, State: discovery.Work}})

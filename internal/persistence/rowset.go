@@ -123,12 +123,12 @@ type arrays struct{}
 func (arrays) size(int) int { return 0 }
 
 // source unnests the arrays in step.
-func (arrays) source(cols columns, _ int) string {
+func (arrays) source(cols columns, _ int, name string) string {
 	params := make([]string, len(cols))
 	for i := range cols {
 		params[i] = "?::" + string(cols[i].typ) + "[]"
 	}
-	return "unnest(" + strings.Join(params, ", ") + ") AS r(" + cols.names("") + ")"
+	return "unnest(" + strings.Join(params, ", ") + ") AS " + name + "(" + cols.names("") + ")"
 }
 
 func (arrays) bind(r *rowset, _ int, args []any) ([]any, error) {
@@ -171,19 +171,19 @@ func (values) size(n int) int {
 	return 1 << bits.Len(uint(max(n, 2)-1)) // of one row alone SQLite makes no table that it would begin with
 }
 
-func (values) source(cols columns, size int) string {
+func (values) source(cols columns, size int, name string) string {
 	params := make([]string, len(cols))
 	if size == 0 {
 		for i := range cols {
 			params[i] = fmt.Sprintf("value->>%d AS %s", i, cols[i].name)
 		}
-		return "(SELECT " + strings.Join(params, ", ") + " FROM json_each(?)) AS r"
+		return "(SELECT " + strings.Join(params, ", ") + " FROM json_each(?)) AS " + name
 	}
 	for i := range cols {
 		params[i] = fmt.Sprintf("column%d AS %s", i+1, cols[i].name)
 	}
 	row := ", (?" + strings.Repeat(", ?", len(cols)-1) + ")"
-	return "(SELECT " + strings.Join(params, ", ") + " FROM (VALUES " + strings.Repeat(row, size)[2:] + ") WHERE column1 IS NOT NULL) AS r"
+	return "(SELECT " + strings.Join(params, ", ") + " FROM (VALUES " + strings.Repeat(row, size)[2:] + ") WHERE column1 IS NOT NULL) AS " + name
 }
 
 func (values) bind(r *rowset, size int, args []any) ([]any, error) {

@@ -81,31 +81,11 @@ func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func
 		return fail(ctx, "update agent "+agentID, err)
 	}
 	defer leave()
-	var done *tx
-	err = s.writing(ctx, "update agent "+agentID, func(c *conn) error {
-		done = nil
-		row, err := lockAgent(c, agentID, create)
-		if err != nil {
-			return err
-		}
-		m, err := s.advance(c)
-		if err != nil {
-			return err
-		}
-		if stepped := instant(row.SteppedAt); stepped.After(m.now) {
-			m.now = stepped // another replica's time was ahead of this one's
-		}
-		t := &tx{reader: reader{store: s, conn: c, moment: m}, agentID: agentID, row: row}
-		if s.options.HandOver > 0 {
-			t.handing.room = s.handed.room()
-		}
-		if err := fn(t); err != nil {
-			return err
-		}
-		done = t
-		return t.flush()
-	})
-	if err != nil {
+	done, err := s.updateOptimistically(ctx, agentID, fn)
+	if errors.Is(err, errNeedsTransaction) {
+		done, err = s.updateLocked(ctx, agentID, create, fn)
+	}
+	if err = fail(ctx, "update agent "+agentID, err); err != nil {
 		return err
 	}
 	done.handOverAll()
@@ -115,6 +95,38 @@ func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func
 		s.memory.keep(agentID, &next, false)
 	}
 	return nil
+}
+
+// updateLocked makes an update with the agent's row locked from the beginning.
+func (s *Store) updateLocked(ctx context.Context, agentID string, create bool, fn func(tx engine.Tx) error) (done *tx, err error) {
+	return done, s.writing(ctx, "update agent "+agentID, func(c *conn) error {
+		done = nil
+		row, err := lockAgent(c, agentID, create)
+		if err != nil {
+			return err
+		}
+		m, err := s.advance(c)
+		if err != nil {
+			return err
+		}
+		t := s.newTx(c, agentID, row, m)
+		if err := fn(t); err != nil {
+			return err
+		}
+		done = t
+		return t.flush()
+	})
+}
+
+func (s *Store) newTx(c *conn, agentID string, row agentRow, m moment) *tx {
+	if stepped := instant(row.SteppedAt); stepped.After(m.now) {
+		m.now = stepped // another replica's time was ahead of this one's
+	}
+	t := &tx{reader: reader{store: s, conn: c, moment: m}, agentID: agentID, row: row}
+	if s.options.HandOver > 0 {
+		t.handing.room = s.handed.room()
+	}
+	return t
 }
 
 // View implements engine.Store.
@@ -145,6 +157,13 @@ type agentRow struct {
 
 const agentColumns = `agent_id, version, wake_at, stepped_at, hold_seen, complete, incidents_made, head_seq, head_hash, profile, hold, standing, last_stop,
 	hold_of, standing_of, stopped_by`
+
+// agentNumbers are what most changes change of an agent's row.
+const agentNumbers = `wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, incidents_made = ?, head_seq = ?, head_hash = ?`
+
+func (row *agentRow) numbers() []any {
+	return []any{row.WakeAt, row.SteppedAt, row.HoldSeen, row.Complete, row.Incidents, row.HeadSeq, row.HeadHash}
+}
 
 // lockAgent locks and reads an agent's row, and makes it before if that is
 // wanted.

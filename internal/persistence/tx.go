@@ -45,6 +45,11 @@ type tx struct {
 	documents bool
 	events    *rowset // that flush has to write; nil: none
 
+	// Without a lock: what was read, and what writeAtOnce has to write of
+	// occurrences.
+	glance *glance
+	heard  *rowset
+
 	// wrote: what belongs to the row was changed, so that its version says
 	// nothing any more. next is what the agent is then, if that is known.
 	wrote    bool
@@ -78,9 +83,8 @@ func (t *tx) flush() error {
 	}
 	t.row.Version = newVersion()
 	r := &t.row
-	const updateAgent = `UPDATE agents SET version = ?, wake_at = ?, stepped_at = ?, hold_seen = ?, complete = ?, incidents_made = ?, head_seq = ?,
-		head_hash = ? WHERE agent_id = ?`
-	agent := []any{r.Version, r.WakeAt, r.SteppedAt, r.HoldSeen, r.Complete, r.Incidents, r.HeadSeq, r.HeadHash, t.agentID}
+	const updateAgent = `UPDATE agents SET version = ?, ` + agentNumbers + ` WHERE agent_id = ?`
+	agent := append(append([]any{r.Version}, r.numbers()...), t.agentID)
 	var err error
 	switch {
 	case t.events == nil:

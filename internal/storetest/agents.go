@@ -91,16 +91,24 @@ func nothingThere(s *suite) {
 var errOnPurpose = errors.New("on purpose")
 
 // everything changes all that a transaction can change.
-func everything(s *suite, tx engine.Tx) {
+func everything(s *suite, tx engine.Tx) error {
 	s.t.Helper()
 	_, fleet, err := tx.Agent(agent)
-	s.must(err)
+	if err != nil {
+		return err
+	}
 	o := s.working("o1", "b2")
 	o.Sequence, o.State = 7, discovery.Dream
-	s.must(tx.SaveOccurrences(fleet, []discovery.Occurrence{o, s.working("o2", "b9")}))
-	s.must(tx.SaveProfile(rollout.Profile{Expected: 3}))
-	s.must(tx.Keep("key", engine.KeptAnswer{BodyHash: "hash", Status: 200, Body: []byte("{}")}))
-	s.must(commit(tx, agent, func(state *rollout.State, eff *rollout.Effects) {
+	if err := tx.SaveOccurrences(fleet, []discovery.Occurrence{o, s.working("o2", "b9")}); err != nil {
+		return err
+	}
+	if err := tx.SaveProfile(rollout.Profile{Expected: 3}); err != nil {
+		return err
+	}
+	if err := tx.Keep("key", engine.KeptAnswer{BodyHash: "hash", Status: 200, Body: []byte("{}")}); err != nil {
+		return err
+	}
+	return commit(tx, agent, func(state *rollout.State, eff *rollout.Effects) {
 		state.Complete, state.WakeAt = true, tx.Now()
 		state.Rollouts = append(state.Rollouts, rollout.Rollout{
 			ID: "ro_1", AgentID: agent, Kind: rollout.Shutdown, Status: rollout.Rolling,
@@ -115,7 +123,7 @@ func everything(s *suite, tx engine.Tx) {
 			RolloutID: "ro_1", IssuedAt: tx.Now(), Deadline: tx.Now().Add(time.Minute),
 		})
 		eff.Events = append(eff.Events, rollout.Event{Type: "test.done", At: tx.Now()})
-	}))
+	})
 }
 
 func failureChangesNothing(s *suite) {
@@ -123,7 +131,9 @@ func failureChangesNothing(s *suite) {
 	before, fleetBefore := s.agent(agent)
 
 	err := s.store.Update(s.ctx, agent, true, func(tx engine.Tx) error {
-		everything(s, tx)
+		if err := everything(s, tx); err != nil {
+			return err
+		}
 		return errOnPurpose
 	})
 	if !errors.Is(err, errOnPurpose) {
@@ -135,7 +145,9 @@ func failureChangesNothing(s *suite) {
 	s.traceless(true)
 
 	s.update(agent, func(tx engine.Tx) error {
-		everything(s, tx)
+		if err := everything(s, tx); err != nil {
+			return err
+		}
 		return nil
 	})
 	s.traceless(false)
@@ -204,7 +216,9 @@ func (s *suite) changeRows(tx engine.Tx, next written) error {
 
 func failureMakesNothing(s *suite) {
 	err := s.store.Update(s.ctx, agent, true, func(tx engine.Tx) error {
-		everything(s, tx)
+		if err := everything(s, tx); err != nil {
+			return err
+		}
 		return errOnPurpose
 	})
 	if !errors.Is(err, errOnPurpose) {
@@ -218,7 +232,9 @@ func failureMakesNothing(s *suite) {
 func readsItsWrites(s *suite) {
 	s.hear(agent, s.working("o1", "b1"))
 	s.update(agent, func(tx engine.Tx) error {
-		everything(s, tx)
+		if err := everything(s, tx); err != nil {
+			return err
+		}
 		state, fleet, err := tx.Agent(agent)
 		s.must(err)
 		if o := fleet.Get("o1"); o == nil || o.Boot != "b2" || o.Sequence != 7 || o.State != discovery.Dream || fleet.Len() != 2 {
@@ -274,7 +290,9 @@ func contextErrors(s *suite) {
 
 	ctx, cancel = context.WithCancel(s.ctx)
 	err := s.store.Update(ctx, agent, true, func(tx engine.Tx) error {
-		everything(s, tx)
+		if err := everything(s, tx); err != nil {
+			return err
+		}
 		cancel()
 		return nil
 	})

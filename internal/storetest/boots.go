@@ -134,7 +134,9 @@ func newBootKeepsItsOwn(s *suite) {
 		s.must(err)
 		o := *fleet.Get("o1")
 		o.Boot = "b2"
-		s.must(tx.SaveOccurrences(fleet, []discovery.Occurrence{o}))
+		if err := tx.SaveOccurrences(fleet, []discovery.Occurrence{o}); err != nil {
+			return err
+		}
 		in := s.instruction("in_2", "o1", "b2", "ro_1")
 		return commit(tx, agent, func(_ *rollout.State, eff *rollout.Effects) { eff.Instruct = []rollout.Instruction{in} })
 	})

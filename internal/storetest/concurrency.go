@@ -194,7 +194,9 @@ func readerMeetsWriter(s *suite) {
 	s.hear(agent, s.working("o1", "b1"))
 	before := s.state(agent)
 	s.update(agent, func(tx engine.Tx) error {
-		everything(s, tx)
+		if err := everything(s, tx); err != nil {
+			return err
+		}
 		s.same("state while a transaction runs", before, s.state(agent))
 		if got := s.occurrence(agent, "o1").Boot; got != "b1" {
 			s.t.Errorf("boot %s while a transaction runs", got)
@@ -249,7 +251,9 @@ func panicLeavesNothing(s *suite) {
 			}
 		}()
 		_ = s.store.Update(s.ctx, agent, false, func(tx engine.Tx) error {
-			everything(s, tx)
+			if err := everything(s, tx); err != nil {
+				return err
+			}
 			panic("on purpose")
 		})
 	}()
