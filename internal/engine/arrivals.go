@@ -60,7 +60,10 @@ func (h *heartbeats) takeAll(agentID string, batch []arrival) []arrived {
 	var results []arrived
 	err := h.e.update(ctx, agentID, create, func(d *door) error {
 		results = make([]arrived, len(batch)) // fn may run again
-		g := &gathering{door: d, agentID: agentID, batch: batch, results: results, at: map[string]int{}}
+		g := &gathering{
+			door: d, agentID: agentID, batch: batch, results: results,
+			changed: make([]discovery.Occurrence, 0, len(batch)), at: make(map[string]int, len(batch)),
+		}
 		return g.take()
 	})
 	if err != nil {

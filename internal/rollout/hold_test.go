@@ -242,6 +242,22 @@ func TestRelease(t *testing.T) {
 	})
 }
 
+// TestReleaseAfterASecondWord: a boot that was told twice and has acknowledged
+// neither counts as one that was told nothing, once both are withdrawn (rules 8.4
+// and 6.2).
+func TestReleaseAfterASecondWord(t *testing.T) {
+	bothHolds(t, func(t *testing.T, s *stage) {
+		s.fleetOf(discovery.Wakeup, "o1", "o2")
+		s.actors["o1"].deaf, s.actors["o1"].takes = true, -1
+		s.report("o1", discovery.Work)
+		n := len(s.told("o1", rollout.Stop))
+		s.run(301 * time.Second)
+		mustBe(t, "told again", len(s.told("o1", rollout.Stop)), n+1)
+		s.release()
+		s.mustAnswer("o2", rollout.Proceed, "fleet_is_awake")
+	})
+}
+
 // TestStopOfTheNewBoot: what the release withdraws for a member's former boot says
 // nothing of its new one, which acknowledged the stop of the hold and is no
 // witness (rules 8.4 and 6.2).
