@@ -97,7 +97,7 @@ func (s *Store) SaveSettings(ctx context.Context, settings rollout.Settings) (be
 		if err != nil {
 			return err
 		}
-		_, err = c.exec(`UPDATE agents SET wake_at = ? WHERE wake_at > ?`, micros(m.now), micros(m.now))
+		_, err = c.exec(`UPDATE agents SET version = version + 1, wake_at = ? WHERE wake_at > ?`, micros(m.now), micros(m.now))
 		return err
 	})
 }

@@ -262,6 +262,16 @@ func TestUpdateWithoutALockIsOvertaken(t *testing.T) {
 		"by another update of the same occurrence": {func(l *lockless) error {
 			return l.two.Update(l.Context(), "scout", false, func(tx engine.Tx) error { return report(tx, "other", "o1") })
 		}, "", []string{"other", "mine"}},
+		"by other settings, which have every timer looked at anew": {func(l *lockless) error {
+			for _, timeout := range []time.Duration{20 * time.Second, 40 * time.Second} {
+				settings := rollout.DefaultSettings()
+				settings.LivenessTimeout = timeout
+				if _, err := l.two.SaveSettings(l.Context(), settings); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, "", []string{"mine"}},
 		"by a heartbeat taken in passing": {func(l *lockless) error {
 			touched, err := l.two.Touch(l.Context(), []engine.Touch{{AgentID: "scout", OccurrenceID: "o1", Boot: "b1", Sequence: 9, State: discovery.Work}})
 			if err == nil && !touched[0].Taken {
@@ -275,6 +285,14 @@ func TestUpdateWithoutALockIsOvertaken(t *testing.T) {
 			if l == nil {
 				return
 			}
+			l.run(l.one, func(_ int, tx engine.Tx) error {
+				state, _, err := tx.Agent("scout")
+				if err != nil {
+					return err
+				}
+				state.WakeAt = tx.Now().Add(time.Hour)
+				return tx.Commit(state, state, rollout.Effects{})
+			})
 			l.want(name, l.run(l.one, func(n int, tx engine.Tx) error {
 				if _, _, err := tx.Agent("scout"); err != nil {
 					return err
