@@ -162,9 +162,21 @@ func TestHandOverThatIsNotTaken(t *testing.T) {
 	})
 }
 
+// TestHandOverThatComesTooLate: what another replica has claimed since is not taken
+// away from it.
+func TestHandOverThatComesTooLate(t *testing.T) {
+	replicas(t, func(t *testing.T, clock *wallClock, one, two *persistence.Store) {
+		told(t, one, stops("i1"))
+		clock.at = clock.at.Add(lease)
+		claims(t, two, "i1")
+		claims(t, one)
+		claims(t, two)
+	})
+}
+
 // TestHandOverThatIsForbidden: what is acknowledged, withdrawn or paused after it
 // was committed, or is for a boot that was replaced, is not sent (rules 7.2, 7.4,
-// 4.19); what has a new address is sent there, what is resumed at once.
+// 4.19).
 func TestHandOverThatIsForbidden(t *testing.T) {
 	withdrawal := func(x rollout.Withdrawal) rollout.Effects { return rollout.Effects{Withdraw: []rollout.Withdrawal{x}} }
 	for name, then := range map[string]func(t *testing.T, s *persistence.Store){
@@ -200,6 +212,12 @@ func TestHandOverThatIsForbidden(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestHandOverThatIsNotForbidden: what is resumed is sent at once, what has a new
+// address there, unless it was delivered (rules 4.20 and 7.6); and what is said of
+// others says nothing of it.
+func TestHandOverThatIsNotForbidden(t *testing.T) {
 	t.Run("resumed", func(t *testing.T) {
 		replicas(t, func(t *testing.T, _ *wallClock, one, _ *persistence.Store) {
 			told(t, one, stops("i1"))
@@ -213,7 +231,28 @@ func TestHandOverThatIsForbidden(t *testing.T) {
 			told(t, one, stops("i1"))
 			reachable(t, one, "o2", "b1", here)
 			reachable(t, one, "o2", "b2", there)
-			told(t, one, withdrawal(rollout.Withdrawal{RolloutID: "ro_2"}), rollout.Effects{Suspend: []string{"ro_2"}, Acknowledge: []string{"i2"}})
+			told(t, one, rollout.Effects{Withdraw: []rollout.Withdrawal{{RolloutID: "ro_2"}}}, rollout.Effects{Suspend: []string{"ro_2"}, Acknowledge: []string{"i2"}})
+			claims(t, one, "i1")
+		})
+	})
+	t.Run("of another agent", func(t *testing.T) {
+		replicas(t, func(t *testing.T, _ *wallClock, one, _ *persistence.Store) {
+			told(t, one, stops("i1"))
+			must(t, one.Update(t.Context(), "other", true, func(tx engine.Tx) error {
+				return tx.SaveOccurrences(discovery.Fleet{}, []discovery.Occurrence{{ID: "o1", Boot: "b1", State: discovery.Work}})
+			}))
+			must(t, one.Update(t.Context(), "other", false, func(tx engine.Tx) error {
+				state, fleet, err := tx.Agent("other")
+				if err != nil {
+					return err
+				}
+				o := *fleet.Get("o1")
+				o.Boot = "b2"
+				if err := tx.SaveOccurrences(fleet, []discovery.Occurrence{o}); err != nil {
+					return err
+				}
+				return tx.Commit(state, state, rollout.Effects{Withdraw: []rollout.Withdrawal{{OccurrenceID: "o1"}}})
+			}))
 			claims(t, one, "i1")
 		})
 	})

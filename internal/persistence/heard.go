@@ -198,7 +198,7 @@ func (t *tx) redirect(withdraw, reroute *rowset) error {
 			FROM {rows}, occurrences o
 			WHERE instructions.agent_id = r.agent_id AND instructions.occurrence_id = r.occurrence_id AND instructions.boot = r.boot
 				AND o.agent_id = r.agent_id AND o.occurrence_id = r.occurrence_id
-				AND instructions.callback <> 'delivered' AND acknowledged_at = 0 AND withdrawn_at = 0 AND +deadline > ? AND NOT `+delivered("instructions"),
+				AND instructions.callback <> 'delivered' AND acknowledged_at = 0 AND withdrawn_at = 0 AND +deadline > ?`,
 			micros(t.Now()), reroute, micros(t.Now())); err != nil {
 			return err
 		}

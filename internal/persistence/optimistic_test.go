@@ -254,14 +254,15 @@ func TestUpdateWithoutALockIsOvertaken(t *testing.T) {
 	for name, c := range map[string]struct {
 		meanwhile func(l *lockless) error
 		o2        string
+		sequence  int64 // of o1
 		events    []string
 	}{
 		"by another update": {func(l *lockless) error {
 			return l.two.Update(l.Context(), "scout", false, func(tx engine.Tx) error { return report(tx, "other", "o2") })
-		}, "other", []string{"other", "mine"}},
+		}, "other", 2, []string{"other", "mine"}},
 		"by another update of the same occurrence": {func(l *lockless) error {
 			return l.two.Update(l.Context(), "scout", false, func(tx engine.Tx) error { return report(tx, "other", "o1") })
-		}, "", []string{"other", "mine"}},
+		}, "", 3, []string{"other", "mine"}},
 		"by other settings, which have every timer looked at anew": {func(l *lockless) error {
 			for _, timeout := range []time.Duration{20 * time.Second, 40 * time.Second} {
 				settings := rollout.DefaultSettings()
@@ -271,14 +272,14 @@ func TestUpdateWithoutALockIsOvertaken(t *testing.T) {
 				}
 			}
 			return nil
-		}, "", []string{"mine"}},
+		}, "", 2, []string{"mine"}},
 		"by a heartbeat taken in passing": {func(l *lockless) error {
 			touched, err := l.two.Touch(l.Context(), []engine.Touch{{AgentID: "scout", OccurrenceID: "o1", Boot: "b1", Sequence: 9, State: discovery.Work}})
 			if err == nil && !touched[0].Taken {
 				err = errors.New("not taken")
 			}
 			return err
-		}, "", []string{"mine"}},
+		}, "", 10, []string{"mine"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLockless(t)
@@ -303,6 +304,13 @@ func TestUpdateWithoutALockIsOvertaken(t *testing.T) {
 				return report(tx, "mine", "o1")
 			}), false, true)
 			l.shows("mine", c.o2, c.events...)
+			l.must(l.one.View(t.Context(), func(tx engine.ReadTx) error {
+				o, err := tx.Occurrence("scout", "o1")
+				if o.Sequence != c.sequence {
+					t.Errorf("sequence %d, want %d", o.Sequence, c.sequence)
+				}
+				return err
+			}))
 		})
 	}
 }

@@ -170,9 +170,16 @@ func leaseLost(s *suite) {
 
 func delivered(s *suite) {
 	s.toDeliver()
-	s.settle(s.claim(10, "in_1")[0], dispatch.Outcome{Kind: dispatch.Delivered, Status: 204, Duration: time.Second})
+	d := s.claim(10, "in_1")[0]
+	for range 2 {
+		s.settle(d, dispatch.Outcome{Kind: dispatch.Delivered, Status: 204, Duration: time.Second})
+	}
 	s.clock.Advance(2 * lease)
-	s.claim(10)
+	s.hear(agent, s.reachable("o2"), s.reachable("o3"))
+	s.instruct(s.instruction("in_2", "o2", "b1", "ro_1"))
+	s.instruct(s.instruction("in_3", "o3", "b1", "ro_1"))
+	s.claim(1, "in_2") // what was delivered takes nobody's place
+	s.claim(10, "in_3")
 	s.same("the other two ways stay open", []string{"in_1"}, s.pendingIDs("o1", "b1"))
 }
 
@@ -259,8 +266,18 @@ func urgentFirst(s *suite) {
 	if d := s.claim(1, "in_z")[0]; !d.Urgent || d.Agent != "other" {
 		s.t.Errorf("want it urgent, of the other agent: %+v", d)
 	}
+	more := s.instruction("in_y", "o2", "b1", "ro_2")
+	more.Force = true
+	s.instruct(more)
+	s.clock.Advance(2 * time.Second) // so that none is handed over by itself
+	two, err := s.outbox().Claim(s.ctx, 2, lease)
+	s.must(err)
+	if len(two) != 2 || two[0].ID != "in_y" {
+		s.t.Fatalf("of two the urgent one goes first: %+v", two)
+	}
 	rest, err := s.outbox().Claim(s.ctx, 10, lease)
 	s.must(err)
+	rest = append(rest, two[1])
 	if len(rest) != 2 || rest[0].Urgent || rest[1].Urgent || rest[0].ID == rest[1].ID {
 		s.t.Errorf("the rest is %+v", rest)
 	}
