@@ -3,6 +3,8 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -146,6 +148,48 @@ func TestDrainFinishesWhatIsUnderWay(t *testing.T) {
 			t.Errorf("RunOnce after Drain: %v", err)
 		}
 		drain(t, d) // a second one has nothing to wait for
+	})
+}
+
+// It waits as well for what is being recorded, however long that takes, so that
+// the database is not closed under it.
+func TestDrainWaitsForTheDatabase(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, n := newMemory(deliveries("x", 1, nil)...), newNetwork()
+		m.latency = holdFor / 2
+		d := mustNew(t, Config{Outbox: m, Sender: n})
+		if _, err := d.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait() // it is being recorded
+		drain(t, d)
+		if !m.all("x", Delivered) {
+			t.Error("it did not wait for the settlement")
+		}
+	})
+}
+
+// A settlement that hangs in the database does not keep others from being recorded.
+func TestASlowSettlementHoldsUpNone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m, n := newMemory(deliveries("x", settleAtOnce+1, nil)...), newNetwork()
+		for i := range settleAtOnce + 1 {
+			n.receivers[fmt.Sprintf("http://x%d:80", i)] = takes(4*time.Second + time.Duration(i)*100*time.Millisecond)
+		}
+		m.latency = holdFor * 9 / 10
+		d := mustNew(t, Config{Outbox: m, Sender: n})
+		if _, err := d.RunOnce(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		drain(t, d)
+		if want := slices.Repeat([]int{1}, settleAtOnce+1); !slices.Equal(m.settles, want) {
+			t.Errorf("settlements of %v, want %v: none waited for another, but the last one", m.settles, want)
+		}
+		if !m.all("x", Delivered) {
+			t.Error("not all were recorded")
+		}
 	})
 }
 
