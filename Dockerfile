@@ -15,14 +15,12 @@ RUN mkdir -p /out/data
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /out/orchestrator /usr/local/bin/orchestrator
 COPY --from=build --chown=nonroot:nonroot /out/data /data
-# The embedded database and the emergency stop's address book outlive the container in this volume.
+# The embedded database outlives the container in this volume.
 VOLUME /data
-ENV ORCHESTRATOR_DATABASE_URL=sqlite:/data/orchestrator.db \
-    ORCHESTRATOR_EMERGENCY_FILE=/data/orchestrator-emergency.json
+ENV ORCHESTRATOR_DATABASE_URL=sqlite:/data/orchestrator.db
 USER nonroot
 EXPOSE 8080
-# Without tokens the service listens on loopback only, which in a container is the container's own. To be reached it
-# needs the host's network (docker run --network host), or ORCHESTRATOR_AUTH=token with ORCHESTRATOR_LISTEN=0.0.0.0:8080
-# and a token made by the command `token create`.
+# There are no tokens yet, so the service listens on loopback only, which in a container is the container's own. To be
+# reached it needs the host's network: docker run --network host.
 ENTRYPOINT ["/usr/local/bin/orchestrator"]
 CMD ["serve"]
