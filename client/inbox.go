@@ -129,13 +129,15 @@ func (p *Process) expired(c parcel) bool {
 }
 
 // answer acknowledges an instruction and hands it on only after that was answered 200: the acknowledgement is the fence
-// (rule 7.3). A forced one is handed on at once. While the service is away it tries until the deadline.
+// (rule 7.3). A forced one is handed on at once. One that has expired before is not acknowledged. Once the service was
+// asked, its answer decides, however late it comes: it may have taken the first acknowledgement and gone away before it
+// could say so, and then it waits for this boot, with time standing still (rule 2.10).
 func (p *Process) answer(ctx context.Context, id string) {
 	var failures backoff
-	obeyed := false
+	obeyed, asked := false, false
 	for {
 		c := p.inbox.newest(id)
-		if p.expired(c) || c.instruction.Type == InstructionTypeWake && p.windingDown() {
+		if !asked && p.expired(c) || c.instruction.Type == InstructionTypeWake && p.windingDown() {
 			p.inbox.settle(id, false)
 			return
 		}
@@ -144,6 +146,7 @@ func (p *Process) answer(ctx context.Context, id string) {
 			p.handOn(ctx, c.instruction)
 		}
 		err := p.acknowledge(ctx, id)
+		asked = true
 		switch fateOf(err) {
 		case fateDone:
 			in := p.inbox.newest(id).instruction

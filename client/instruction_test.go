@@ -122,19 +122,33 @@ func TestDeadlineIsByTheServicesClock(t *testing.T) {
 	}
 }
 
-// Rule 7.3: time goes on, by the monotonic clock, while the acknowledgement is not answered.
+// Rules 7.3 and 2.10: the deadline passes while the acknowledgement is not answered.
+// The service may have taken it before it went away; so it is asked until it says.
 func TestDeadlinePassesWhileTheServiceIsAway(t *testing.T) {
-	inRig(t, func(r *rig) {
-		r.svc.skew = 5 * time.Hour
-		r.atWork()
-		r.svc.script("acknowledge", slices.Repeat([]reply{unreachable}, 6)...)
-		r.instruct(InstructionTypeStop, "in_1", func(in *Instruction) { in.Deadline = r.svc.now().Add(2 * time.Second) })
-		r.elapse(time.Minute)
-		r.did()
-		if n := r.svc.count("acknowledge"); n < 3 || n > 6 {
-			t.Errorf("acknowledged %d times", n)
-		}
-	})
+	for name, c := range map[string]struct {
+		then []reply // nothing: 200
+		did  []string
+	}{
+		"it was never taken":    {[]reply{problem(http.StatusConflict, ErrorCodeExpired)}, nil},
+		"it was taken, or is":   {nil, []string{"stop in_1"}},
+		"it was taken back now": {[]reply{problem(http.StatusConflict, ErrorCodeWithdrawn)}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRig(t, func(r *rig) {
+				r.svc.skew = 5 * time.Hour
+				r.atWork()
+				r.svc.script("acknowledge", append(slices.Repeat([]reply{unreachable}, 6), c.then...)...)
+				r.instruct(InstructionTypeStop, "in_1", func(in *Instruction) { in.Deadline = r.svc.now().Add(2 * time.Second) })
+				r.elapse(3 * time.Second)
+				r.did()
+				r.elapse(time.Minute)
+				r.did(c.did...)
+				if n := r.svc.count("acknowledge"); n != 7 {
+					t.Errorf("acknowledged %d times", n)
+				}
+			})
+		})
+	}
 }
 
 // The newest copy of an instruction counts: a pause has moved its deadline (rule 4.19).

@@ -92,7 +92,7 @@ func wakeAndStop(t *testing.T, p *process, agent string, n int) {
 	}
 	p.retryOnce(t, agent)
 	if r := p.ends(t, newest(t, p, agent, "shutdown")); r.State != "succeeded" {
-		t.Errorf("%s: the shutdown: %s", agent, r)
+		t.Fatalf("%s: the shutdown: %s", agent, r)
 	}
 	f.finished.Wait()
 	if twice := f.twice(); len(twice) > 0 {
@@ -144,7 +144,7 @@ func TestAwayLongerThanEveryTimeout(t *testing.T) {
 			t.Fatal(err)
 		}
 		if r := p.ends(t, id); r.State != "succeeded" {
-			t.Errorf("the shutdown: %s", r)
+			t.Fatalf("the shutdown: %s", r)
 		}
 		f.finished.Wait()
 		var list struct {
