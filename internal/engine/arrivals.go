@@ -60,10 +60,7 @@ func (h *heartbeats) takeAll(agentID string, batch []arrival) []arrived {
 	var results []arrived
 	err := h.e.update(ctx, agentID, create, func(d *door) error {
 		results = make([]arrived, len(batch)) // fn may run again
-		g := &gathering{
-			door: d, agentID: agentID, batch: batch, results: results,
-			changed: make([]discovery.Occurrence, 0, len(batch)), at: make(map[string]int, len(batch)),
-		}
+		g := &gathering{door: d, agentID: agentID, batch: batch, results: results}
 		return g.take()
 	})
 	if err != nil {
@@ -81,35 +78,75 @@ type gathering struct {
 	agentID string
 	batch   []arrival
 	results []arrived
-
-	changed []discovery.Occurrence
-	at      map[string]int // where an occurrence is in changed
+	round
 }
 
-// take lets discovery judge every arrival in order, writes who has changed, and
-// steps once with all commands; then every arrival gets its answer.
+// round is a part of a batch that is written and stepped at once. Two arrivals of
+// one occurrence are in the same round only if the second can be judged by what the
+// first has changed of the occurrence, and by nothing else.
+type round struct {
+	changed     []discovery.Occurrence
+	at          map[string]int // where an occurrence is in changed
+	commands    rollout.Several
+	commanding  []int           // the arrivals whose commands they are
+	registering []int           // the arrivals that are answered with a view
+	closed      map[string]bool // occurrences that have no more to say in this round
+}
+
+func newRound(size int) round {
+	return round{changed: make([]discovery.Occurrence, 0, size), at: make(map[string]int, size), closed: map[string]bool{}}
+}
+
+// take lets discovery judge every arrival in order, and then answers all. What an
+// occurrence says after it has asked for something, was registered or has begun
+// another boot is judged by what has become of that.
 func (g *gathering) take() error {
-	var commands rollout.Several
-	var commanding []int
+	g.round = newRound(len(g.batch))
 	for i, a := range g.batch {
+		if g.closed[a.occurrence] {
+			if err := g.finish(); err != nil {
+				return err
+			}
+			g.round = newRound(len(g.batch) - i)
+		}
+		before := g.present(a.occurrence)
+		boot := ""
+		if before != nil {
+			boot = before.Boot
+		}
 		c, err := g.judge(i, a)
 		if err != nil {
 			return err
 		}
 		if c != nil {
-			commands, commanding = append(commands, c), append(commanding, i)
+			g.commands, g.commanding = append(g.commands, c), append(g.commanding, i)
+		}
+		if a.register != nil {
+			g.registering = append(g.registering, i)
+		}
+		after := g.present(a.occurrence)
+		if c != nil || a.register != nil || after != nil && after.Boot != boot {
+			g.closed[a.occurrence] = true
 		}
 	}
+	if err := g.finish(); err != nil {
+		return err
+	}
+	return g.answer()
+}
+
+// finish ends a round: it writes who has changed, and steps once with all commands.
+func (g *gathering) finish() error {
 	if err := g.save(g.changed...); err != nil {
 		return err
 	}
 	switch {
-	case len(commands) > 0:
-		outcomes, err := g.several(commands)
+	case len(g.commands) > 0:
+		outcomes, err := g.several(g.commands)
 		if err != nil {
 			return err
 		}
-		for j, i := range commanding {
+		for j, i := range g.commanding {
 			g.results[i].err = outcomes[j].Err
 			g.results[i].ask = AskAnswer{Answer: outcomes[j].Answer, Clock: g.clock}
 		}
@@ -118,7 +155,25 @@ func (g *gathering) take() error {
 			return err
 		}
 	}
-	return g.answer()
+	g.show()
+	return nil
+}
+
+// show answers registrations with how the occurrence looks after the round.
+func (g *gathering) show() {
+	var views map[string]OccurrenceView
+	for _, i := range g.registering {
+		if g.results[i].err != nil {
+			continue
+		}
+		if views == nil {
+			views = map[string]OccurrenceView{}
+			for _, v := range occurrenceViews(g.lens(), g.agentID) {
+				views[v.ID] = v
+			}
+		}
+		g.results[i].occurrence = views[g.batch[i].occurrence]
+	}
 }
 
 // present is an occurrence as the arrivals before this one have left it.
@@ -235,8 +290,7 @@ func (g *gathering) judgeAck(i int, a arrival) (rollout.Command, error) {
 	return rollout.Acknowledge{Issued: issued, OccurrenceID: a.occurrence, Boot: a.ack.boot}, nil
 }
 
-// answer fills in what is known only after the step: what a boot has to carry out,
-// and how a registered occurrence looks.
+// answer tells boots what they have to carry out.
 func (g *gathering) answer() error {
 	wall := g.clock.Wall(g.now)
 	boots := map[string]string{}
@@ -245,31 +299,21 @@ func (g *gathering) answer() error {
 			boots[a.occurrence] = a.beat.Boot
 		}
 	}
-	pending := map[string][]PendingInstruction{}
-	if len(boots) > 0 {
-		var err error
-		if pending, err = g.tx.PendingOf(g.agentID, boots); err != nil {
-			return err
-		}
+	if len(boots) == 0 {
+		return nil
 	}
-	var views map[string]OccurrenceView
+	pending, err := g.tx.PendingOf(g.agentID, boots)
+	if err != nil {
+		return err
+	}
 	for i, a := range g.batch {
 		r := &g.results[i]
-		switch {
-		case r.err != nil:
-		case a.beat != nil:
-			r.beat.ServerTime, r.beat.Settings = wall, g.set
-			if boots[a.occurrence] == a.beat.Boot {
-				r.beat.Pending = pending[a.occurrence]
-			}
-		case a.register != nil:
-			if views == nil {
-				views = map[string]OccurrenceView{}
-				for _, v := range occurrenceViews(g.lens(), g.agentID) {
-					views[v.ID] = v
-				}
-			}
-			r.occurrence = views[a.occurrence]
+		if a.beat == nil || r.err != nil {
+			continue
+		}
+		r.beat.ServerTime, r.beat.Settings = wall, g.set
+		if boots[a.occurrence] == a.beat.Boot {
+			r.beat.Pending = pending[a.occurrence]
 		}
 	}
 	return nil
