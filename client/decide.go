@@ -151,7 +151,7 @@ func (p *Process) post(ctx context.Context, about Deliberation, key string, j Ju
 			p.registerAgain(ctx)
 		case fateAgain:
 		}
-		if err := pause(ctx, p.clock, failures.next(err, backoffMax)); err != nil {
+		if err := pause(ctx, p.clock, failures.next(err, p.vitals.patience())); err != nil {
 			return err
 		}
 	}

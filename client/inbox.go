@@ -169,7 +169,7 @@ func (p *Process) answer(ctx context.Context, id string) {
 			return
 		case fateAgain:
 		}
-		if pause(ctx, p.clock, failures.next(err, backoffMax)) != nil {
+		if pause(ctx, p.clock, failures.next(err, p.vitals.patience())) != nil {
 			return
 		}
 	}

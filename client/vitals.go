@@ -62,6 +62,13 @@ func (v *vitals) rhythm() (interval, liveness time.Duration) {
 	return v.interval, v.liveness
 }
 
+// patience is how long to pause at most before something is said again that a deadline waits for: no longer than until
+// the next heartbeat, which would find the service back.
+func (v *vitals) patience() time.Duration {
+	interval, _ := v.rhythm()
+	return interval
+}
+
 // leastInterval keeps a service that says "0s" from being flooded.
 const leastInterval = 20 * time.Millisecond
 
