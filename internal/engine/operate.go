@@ -151,7 +151,7 @@ func (e *Engine) PutAgent(ctx context.Context, agentID string, p rollout.Profile
 		if err := d.tx.SaveProfile(p); err != nil {
 			return err
 		}
-		d.state.Profile = p
+		d.state = d.state.WithProfile(p, len(d.fleet.Live(d.now)))
 		d.news = append(d.news, rollout.Event{Type: "agent.settings", Actor: actor, Data: map[string]any{"expected_occurrences": p.Expected}})
 		if err := d.step(nil); err != nil {
 			return err

@@ -208,6 +208,17 @@ func (w *world) judgeFleet() {
 	}
 }
 
+// WithProfile gives an agent of which so many are live other settings. A higher
+// count than the one that it had was not reached yet, so that it cannot have fallen
+// below it (9.2); unless it is below the former one, and then it still is.
+func (s State) WithProfile(p Profile, live int) State {
+	if p.Expected > s.Profile.Expected && live >= s.Profile.Expected {
+		s.Complete = false
+	}
+	s.Profile = p
+	return s
+}
+
 // belowExpected: the fleet was complete, and is not any more, and that is not
 // the work of a shutdown, which makes it start anew.
 func (w *world) belowExpected() bool {

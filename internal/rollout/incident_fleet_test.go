@@ -212,6 +212,30 @@ func TestBelowExpected(t *testing.T) {
 	s.mustIncident(rollout.IncidentBelowExpected, 2, false)
 }
 
+// TestBelowAnotherExpectedCount is 9.2, below_expected: a count that was raised was
+// not reached yet; but a fleet that has fallen below the former one is missing
+// somebody all the same.
+func TestBelowAnotherExpectedCount(t *testing.T) {
+	s := scene(t)
+	expect := func(n int) {
+		s.state = s.state.WithProfile(rollout.Profile{Expected: n}, len(s.fleet.Live(s.now)))
+		s.run(time.Minute)
+	}
+	s.fleetOf(discovery.Work, "o1", "o2", "o3", "o4")
+	expect(3)
+	expect(6)
+	s.mustIncident(rollout.IncidentBelowExpected, 0, false)
+	expect(4)
+	s.leave("o1")
+	s.mustIncident(rollout.IncidentBelowExpected, 1, true)
+	expect(6)
+	s.mustIncident(rollout.IncidentBelowExpected, 1, true)
+	expect(3)
+	s.mustIncident(rollout.IncidentBelowExpected, 1, false)
+	s.leave("o2")
+	s.mustIncident(rollout.IncidentBelowExpected, 2, true)
+}
+
 // TestBelowExpectedByAShutdown is 9.2: not because of a shutdown, while it is
 // under way or after it has ended, an emergency stop included; and anew once
 // the fleet was complete again.
