@@ -22,11 +22,12 @@ var ErrUnavailable = errors.New("the database is not available")
 // one conformance suite (package storetest) says what is asked of each. A query
 // that fails is an error, never an empty answer.
 type Store interface {
-	// Update runs fn in a transaction that holds the agent's row locked, and
-	// commits if fn returns nil. With create an unknown agent is made first,
-	// else it is ErrNotFound. fn may be run again when the transaction could not
-	// be serialized, so it must change nothing but through tx; and it must return
-	// an error of tx, or one that wraps it, for that may say so.
+	// Update runs fn in a transaction, and commits if fn returns nil. It is as if
+	// the agent's row were locked from its beginning to its end. With create an
+	// unknown agent is made first, else it is ErrNotFound. fn may be run again when
+	// the transaction could not be serialized, so it must change nothing but through
+	// tx; and it must return an error of tx, or one that wraps it, for that may say
+	// so.
 	Update(ctx context.Context, agentID string, create bool, fn func(tx Tx) error) error
 	// View runs fn on one consistent snapshot.
 	View(ctx context.Context, fn func(tx ReadTx) error) error

@@ -39,22 +39,18 @@ func (t *tx) Agent(agentID string) (rollout.State, discovery.Fleet, error) {
 		occurrences []discovery.Occurrence
 		err         error
 	)
-	if !t.wrote {
-		var busy bool
-		if t.glance != nil {
-			m, occurrences, busy = t.recallGlance()
-		} else {
-			m, occurrences, busy, err = t.recall(t.row)
-		}
-		if err != nil {
-			return rollout.State{}, discovery.Fleet{}, err
-		}
-		if idle := true; occurrences != nil && !busy {
-			t.idle = &idle
-		}
+	busy := true
+	switch {
+	case t.glance != nil:
+		m, occurrences, busy, err = t.recallGlance()
+	case !t.wrote:
+		m, occurrences, busy, err = t.recall(t.row)
 	}
-	if occurrences == nil && t.glance != nil {
-		return rollout.State{}, discovery.Fleet{}, errNeedsTransaction
+	if err != nil {
+		return rollout.State{}, discovery.Fleet{}, err
+	}
+	if idle := true; !busy {
+		t.idle = &idle
 	}
 	if occurrences == nil {
 		if m, occurrences, err = t.load(t.row); err != nil {
@@ -117,19 +113,20 @@ func (r *reader) recall(row agentRow) (m *remembered, now []discovery.Occurrence
 }
 
 // recallGlance is recall for an update without a lock, which has read all already.
-// An agent of that version has the occurrences that are remembered.
-func (t *tx) recallGlance() (m *remembered, now []discovery.Occurrence, busy bool) {
+// An agent of that version has the occurrences that are remembered. There is no
+// other way to read it then.
+func (t *tx) recallGlance() (m *remembered, now []discovery.Occurrence, busy bool, err error) {
 	g := t.glance
 	m = t.store.memory.of(t.agentID, t.row.Version)
-	if m == nil || len(m.occurrences) != len(g.Sequences) || len(m.occurrences) != len(g.Signs) {
-		return nil, nil, true
+	if t.wrote || m == nil || len(m.occurrences) != len(g.Sequences) || len(m.occurrences) != len(g.Signs) {
+		return nil, nil, true, errNeedsTransaction
 	}
 	now = make([]discovery.Occurrence, len(m.occurrences))
 	for i := range now {
 		now[i] = copyOf(m.occurrences[i])
 		now[i].Sequence, now[i].LastSign = g.Sequences[i], instant(g.Signs[i])
 	}
-	return m, now, g.Busy
+	return m, now, g.Busy, nil
 }
 
 // load reads all that belongs to an agent's row.

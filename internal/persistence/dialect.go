@@ -10,7 +10,7 @@ import (
 // with ? for a parameter and these words in braces:
 //
 //	{rows}     the rows of a *rowset parameter, as a table named r
-//	{events}   those of a second one, as a table named e; on PostgreSQL
+//	{events}   those of a rowset of events, as a table named e; beside {rows} on PostgreSQL only
 //	{max}      the function that gives the greater of two values
 //	{lock}     FOR UPDATE
 //	{free}     FOR UPDATE SKIP LOCKED
@@ -42,7 +42,7 @@ type rowsets interface {
 	// size is for how many rows a statement is prepared that is given n; 0: for
 	// any number.
 	size(n int) int
-	// source writes the table r of that size with these columns.
+	// source writes a table of that size with these columns and that name.
 	source(cols columns, size int, name string) string
 	// bind appends the parameters that stand for a rowset.
 	bind(r *rowset, size int, args []any) ([]any, error)

@@ -34,10 +34,6 @@ func (t *tx) appendEvents(events []rollout.Event) error {
 }
 
 const insertEvents = `INSERT INTO events (agent_id, seq, at_wall, type, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash)
-	SELECT ?, r.seq, r.at_wall, r.type, r.rollout_id, r.wave, r.occurrence_id, r.actor, r.data, r.prev_hash, r.hash FROM {rows}`
-
-// insertMoreEvents is insertEvents in a statement that may have {rows} of its own.
-const insertMoreEvents = `INSERT INTO events (agent_id, seq, at_wall, type, rollout_id, wave, occurrence_id, actor, data, prev_hash, hash)
 	SELECT ?, e.seq, e.at_wall, e.type, e.rollout_id, e.wave, e.occurrence_id, e.actor, e.data, e.prev_hash, e.hash FROM {events}`
 
 // EventHead implements engine.ReadTx.

@@ -214,22 +214,23 @@ func (t *tx) handOver(in rollout.Instruction) bool {
 	return true
 }
 
-// noHandOver takes back what is covered of what was handed over, and says what
-// that is.
-func (t *tx) noHandOver(covered func(rollout.Instruction) bool) (ids []string) {
-	if t.store.options.HandOver == 0 {
-		return nil
-	}
+// noHandOver takes back what is covered of what was handed over.
+func (t *tx) noHandOver(covered func(rollout.Instruction) bool) {
 	h := &t.handing
-	h.all = slices.DeleteFunc(h.all, func(x handed) bool {
-		if !covered(x.Instruction) {
-			return false
-		}
-		ids = append(ids, x.ID)
-		return true
-	})
+	h.all = slices.DeleteFunc(h.all, func(x handed) bool { return covered(x.Instruction) })
 	h.dropped = append(h.dropped, covered)
-	return append(ids, t.store.handed.covered(t.agentID, covered)...)
+}
+
+// handedOver gives the ids of what is covered of what was handed over and is not
+// sent yet.
+func (t *tx) handedOver(covered func(rollout.Instruction) bool) []string {
+	ids := t.store.handed.covered(t.agentID, covered)
+	for i := range t.handing.all {
+		if covered(t.handing.all[i].Instruction) {
+			ids = append(ids, t.handing.all[i].ID)
+		}
+	}
+	return ids
 }
 
 // handOverAll is called when the transaction is committed.

@@ -103,7 +103,9 @@ func (t *tx) suspend(rollouts []string) error {
 		WHERE agent_id = ? AND acknowledged_at = 0 AND withdrawn_at = 0 AND rollout_id IN (SELECT id FROM {rows})`, t.agentID, idRows(rollouts)); err != nil {
 		return err
 	}
-	unsent := t.noHandOver(func(in rollout.Instruction) bool { return slices.Contains(rollouts, in.RolloutID) })
+	paused := func(in rollout.Instruction) bool { return slices.Contains(rollouts, in.RolloutID) }
+	unsent := t.handedOver(paused)
+	t.noHandOver(paused)
 	if len(unsent) == 0 {
 		return nil
 	}

@@ -30,8 +30,8 @@ type Options struct {
 	Render func(in engine.PendingInstruction) ([]byte, error)
 	// HandOver, when set, is for how long an instruction is leased to this replica
 	// as it is made: its Claim hands it out without reading it. Who sets it must
-	// call Claim after each Update, and Release in the end. It must be as long as a dispatcher's lease
-	// must be, and is what a crash delays such an instruction by.
+	// call Claim after each Update, and Release in the end. It must be as long as a
+	// dispatcher's lease must be, and is what a crash delays such an instruction by.
 	HandOver time.Duration
 }
 

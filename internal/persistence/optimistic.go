@@ -94,7 +94,7 @@ func (t *tx) writeAtOnce() error {
 		complete = `CASE WHEN (SELECT count(*) FROM heard) = ? THEN 1 ELSE 0 END`
 	}
 	if t.events != nil {
-		text += `, written AS (` + insertMoreEvents + ` CROSS JOIN locked)`
+		text += `, written AS (` + insertEvents + ` CROSS JOIN locked)`
 		args = append(args, t.agentID, t.events)
 	}
 	r := &t.row

@@ -77,6 +77,17 @@ func report(tx engine.Tx, detail string, ids ...string) error {
 	return tx.Commit(state, state, rollout.Effects{Events: []rollout.Event{{Type: detail, At: tx.Now()}}})
 }
 
+// rolls begins a rollout.
+func rolls(tx engine.Tx) error {
+	before, _, err := tx.Agent("scout")
+	if err != nil {
+		return err
+	}
+	after := before
+	after.Rollouts = []rollout.Rollout{{ID: "ro_1", AgentID: "scout", Kind: rollout.Shutdown, Status: rollout.Rolling, CreatedAt: tx.Now()}}
+	return tx.Commit(before, after, rollout.Effects{})
+}
+
 // run runs an update and returns how it was run, each time.
 func (l *lockless) run(s *Store, fn func(n int, tx engine.Tx) error) (locked []bool) {
 	l.Helper()
@@ -196,15 +207,7 @@ func TestUpdateWithoutALockThatNeedsOne(t *testing.T) {
 			_, err := tx.FormerBoot("scout", "o1", "b0")
 			return err
 		},
-		"a rollout": func(tx engine.Tx) error {
-			before, _, err := tx.Agent("scout")
-			if err != nil {
-				return err
-			}
-			after := before
-			after.Rollouts = []rollout.Rollout{{ID: "ro_1", AgentID: "scout", Kind: rollout.Shutdown, Status: rollout.Rolling, CreatedAt: tx.Now()}}
-			return tx.Commit(before, after, rollout.Effects{})
-		},
+		"a rollout": rolls,
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLockless(t)
@@ -224,16 +227,7 @@ func TestUpdateWithoutALockIsNotTried(t *testing.T) {
 		if l == nil {
 			return
 		}
-		rolling := func(_ int, tx engine.Tx) error {
-			before, _, err := tx.Agent("scout")
-			if err != nil {
-				return err
-			}
-			after := before
-			after.Rollouts = []rollout.Rollout{{ID: "ro_1", AgentID: "scout", Kind: rollout.Shutdown, Status: rollout.Rolling, CreatedAt: tx.Now()}}
-			return tx.Commit(before, after, rollout.Effects{})
-		}
-		l.run(l.one, rolling)
+		l.run(l.one, func(_ int, tx engine.Tx) error { return rolls(tx) })
 		l.want("while it is", l.run(l.one, func(_ int, tx engine.Tx) error { return report(tx, "a", "o1") }), true)
 	})
 	t.Run("after an outage", func(t *testing.T) {

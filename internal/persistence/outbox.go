@@ -154,14 +154,11 @@ var (
 // the same settlement said again changes nothing; what was delivered at the first
 // try is a row of its own and no more, which is there only once.
 func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
-	first, rest, err := settlement(settled)
-	switch {
-	case err != nil:
-		return err
-	case len(rest) > 0:
-	case first.n == 0:
+	if len(settled) == 0 {
 		return nil
-	default:
+	}
+	first, rest := settlement(settled)
+	if len(rest) == 0 { // one statement, which is a transaction of its own
 		c, err := s.write.direct(ctx)
 		if err == nil {
 			err = s.settleFirst(c, first)
@@ -184,7 +181,7 @@ func (s *Store) Settle(ctx context.Context, settled []dispatch.Settled) error {
 
 // settlement tells what was delivered at the first try from the rest. Of what is
 // named twice the first counts.
-func settlement(settled []dispatch.Settled) (first *rowset, rest []dispatch.Settled, err error) {
+func settlement(settled []dispatch.Settled) (first *rowset, rest []dispatch.Settled) {
 	first = firstColumns.rows(len(settled))
 	seen := make(map[string]bool, len(settled))
 	for _, x := range settled {
@@ -198,7 +195,7 @@ func settlement(settled []dispatch.Settled) (first *rowset, rest []dispatch.Sett
 		}
 		rest = append(rest, x)
 	}
-	return first, rest, nil
+	return first, rest
 }
 
 // settleFirst records what was delivered at the first try. The time is the

@@ -99,7 +99,7 @@ func (s *Store) Update(ctx context.Context, agentID string, create bool, fn func
 
 // updateLocked makes an update with the agent's row locked from the beginning.
 func (s *Store) updateLocked(ctx context.Context, agentID string, create bool, fn func(tx engine.Tx) error) (done *tx, err error) {
-	return done, s.writing(ctx, "update agent "+agentID, func(c *conn) error {
+	err = s.writing(ctx, "update agent "+agentID, func(c *conn) error {
 		done = nil
 		row, err := lockAgent(c, agentID, create)
 		if err != nil {
@@ -116,6 +116,7 @@ func (s *Store) updateLocked(ctx context.Context, agentID string, create bool, f
 		done = t
 		return t.flush()
 	})
+	return done, err
 }
 
 func (s *Store) newTx(c *conn, agentID string, row agentRow, m moment) *tx {
