@@ -20,8 +20,9 @@ const maxDelivery = 1 << 20
 
 // Limits of the receiver that Run serves.
 const (
-	receiverTimeout = 10 * time.Second
-	receiverIdle    = 2 * time.Minute
+	receiverTimeout  = 10 * time.Second
+	receiverIdle     = 2 * time.Minute
+	receiverFarewell = time.Second / 2
 )
 
 // CallbackHandler takes what the service posts to the callback URL, for an agent that serves it on a server of its own
@@ -122,8 +123,14 @@ func (p *Process) listen(ctx context.Context) (receiver, error) {
 	return receiver{server}, nil
 }
 
-func (r receiver) close() {
-	if r.server != nil {
+// close ends the receiver. What was taken is answered first: a delivery without an answer would be sent again, to nobody.
+func (r receiver) close(ctx context.Context) {
+	if r.server == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), receiverFarewell)
+	defer cancel()
+	if r.server.Shutdown(ctx) != nil {
 		_ = r.server.Close() // connections are cut: the service tries again elsewhere, or not at all
 	}
 }

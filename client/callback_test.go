@@ -1,9 +1,12 @@
 package client
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -183,4 +186,58 @@ func TestReceiverThatCannotListen(t *testing.T) {
 	if err := p.Run(t.Context()); err == nil || svc.count("register") != 0 {
 		t.Errorf("Run returned %v", err)
 	}
+}
+
+// A delivery that has come before the process ends is answered: without an answer it
+// would be sent again, to nobody.
+func TestReceiverAnswersBeforeItCloses(t *testing.T) {
+	p, err := NewProcess(Config{
+		BaseURL: "http://service", AgentID: "scout", OccurrenceID: "scout-1", BootID: "boot-1", Handler: &fakeAgent{},
+		HTTPClient: &http.Client{Transport: newFakeService()}, Callback: Callback{Listen: "127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	receiver, err := p.listen(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := strings.TrimSuffix(strings.TrimPrefix(p.callbackURL, "http://"), "/")
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	answers := bufio.NewReader(conn)
+	_, err = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100") { // it reads the body now
+		t.Fatalf("%q, %v", line, err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		receiver.close(t.Context())
+	}()
+	for {
+		another, err := dialer.DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			break // it takes nobody any more
+		}
+		_ = another.Close()
+	}
+	if _, err := io.WriteString(conn, "{}"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := answers.ReadString('\n'); err != nil { // the empty line after the 100
+		t.Fatal(err)
+	}
+	if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "401") { // it is not signed
+		t.Errorf("%q, %v", line, err)
+	}
+	<-closed
+	p.tasks.Wait()
 }

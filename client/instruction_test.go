@@ -122,6 +122,39 @@ func TestDeadlineIsByTheServicesClock(t *testing.T) {
 	}
 }
 
+// longestPause is the longest time between two calls of a name.
+func (r *rig) longestPause(call string) (longest time.Duration) {
+	times := r.svc.times(call)
+	for i := 1; i < len(times); i++ {
+		longest = max(longest, times[i].Sub(times[i-1]))
+	}
+	return longest
+}
+
+// What a deadline waits for is said again no later than the next heartbeat would be,
+// however long the service is away.
+func TestPatience(t *testing.T) {
+	const tries = 40
+	inRig(t, func(r *rig) {
+		r.atWork()
+		r.svc.script("acknowledge", slices.Repeat([]reply{unreachable}, tries)...)
+		r.instruct(InstructionTypeStop, "in_1")
+		r.elapse(time.Hour)
+		if n, pause := r.svc.count("acknowledge"), r.longestPause("acknowledge"); n != tries+1 || pause > defaultInterval {
+			t.Errorf("acknowledged %d times, at most %v apart", n, pause)
+		}
+	})
+	inRig(t, func(r *rig) {
+		r.svc.script("ask", r.svc.decides("token-1"))
+		r.svc.script("decide", slices.Repeat([]reply{unreachable}, tries)...)
+		r.start()
+		r.elapse(time.Hour)
+		if n, pause := r.svc.count("decide"), r.longestPause("decide"); n != tries+1 || pause > defaultInterval {
+			t.Errorf("decided %d times, at most %v apart", n, pause)
+		}
+	})
+}
+
 // Rules 7.3 and 2.10: the deadline passes while the acknowledgement is not answered.
 // The service may have taken it before it went away; so it is asked until it says.
 func TestDeadlinePassesWhileTheServiceIsAway(t *testing.T) {

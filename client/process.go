@@ -96,7 +96,7 @@ func (p *Process) Run(ctx context.Context) error {
 		cause = l.run() //nolint:contextcheck // the life holds the context that it lives in
 	}
 	p.inbox.close()
-	receiver.close()
+	receiver.close(ctx)
 	end(cause)
 	p.tasks.Wait()
 	l.close()

@@ -10,14 +10,15 @@ import (
 // version has (rule 11.1 stops it else).
 func TestTheImagesSettingsAreTaken(t *testing.T) {
 	for file, assignment := range map[string]*regexp.Regexp{
-		"../../Dockerfile":         regexp.MustCompile(`(?m)^(?:ENV|   ) ((?:ORCHESTRATOR|ENABLE|OTEL)_[A-Z_]+)=(\S+)`),
-		"../../docker-compose.yml": regexp.MustCompile(`(?m)^ +((?:ORCHESTRATOR|ENABLE|OTEL)_[A-Z_]+): (\S+)`),
+		"../../Dockerfile":         regexp.MustCompile(`\b((?:ORCHESTRATOR|ENABLE|OTEL)_[A-Z_]+)=(\S+)`),
+		"../../docker-compose.yml": regexp.MustCompile(`\b((?:ORCHESTRATOR|ENABLE|OTEL)_[A-Z_]+): (\S+)`),
 	} {
 		t.Run(file, func(t *testing.T) {
 			text, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)
 			}
+			text = regexp.MustCompile(`(?m)^\s*#.*$`).ReplaceAll(text, nil)
 			found := assignment.FindAllStringSubmatch(string(text), -1)
 			if len(found) == 0 {
 				t.Fatal("it sets nothing")

@@ -98,8 +98,8 @@ func newRound(size int) round {
 }
 
 // take lets discovery judge every arrival in order, and then answers all. What an
-// occurrence says after it has asked for something, was registered or has begun
-// another boot is judged by what has become of that.
+// occurrence says after it has asked for something or was registered is judged by
+// what has become of that.
 func (g *gathering) take() error {
 	g.round = newRound(len(g.batch))
 	for i, a := range g.batch {
@@ -108,11 +108,6 @@ func (g *gathering) take() error {
 				return err
 			}
 			g.round = newRound(len(g.batch) - i)
-		}
-		before := g.present(a.occurrence)
-		boot := ""
-		if before != nil {
-			boot = before.Boot
 		}
 		c, err := g.judge(i, a)
 		if err != nil {
@@ -124,8 +119,7 @@ func (g *gathering) take() error {
 		if a.register != nil {
 			g.registering = append(g.registering, i)
 		}
-		after := g.present(a.occurrence)
-		if c != nil || a.register != nil || after != nil && after.Boot != boot {
+		if c != nil || a.register != nil { // nothing else begins another boot
 			g.closed[a.occurrence] = true
 		}
 	}
